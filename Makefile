@@ -1,0 +1,50 @@
+# Every target sets up what it needs (tools/setup.sh) and starts at once when that is already done.
+#
+#   make run                     discover a controller on the bundled grid: no key, no GPU
+#   make test                    the tests
+#   make lint                    style, types, import direction
+#
+# Settings: SANDBOX=auto|docker|bubblewrap|process   how `make run` isolates candidates
+#           INSTALL=1                                let the set-up install system packages through sudo
+#           PYTHON=/path/to/python3                  the interpreter to build the virtual environment from
+#           ARGS="…"                                 more arguments for autotts discover, or for pytest
+
+SANDBOX ?= auto
+export SANDBOX INSTALL PYTHON
+bin := .venv/bin
+
+.DEFAULT_GOAL := run
+.PHONY: run test lint setup setup-dev lock grid clean
+
+run: setup
+	$(bin)/autotts discover --sandbox '$(SANDBOX)' $(ARGS)
+
+test: setup-dev
+	$(bin)/python -m pytest $(ARGS)
+
+lint: setup-dev
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+setup:
+	@tools/setup.sh run
+
+setup-dev:
+	@tools/setup.sh dev
+
+# The exact versions that every set-up is held to, for every Python from 3.11 on. Commit the result.
+lock: setup-dev
+	$(bin)/python -m pip install --quiet uv
+	$(bin)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra dev --extra questions \
+	  --upgrade --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock
+
+# Collects the bundled grids again, from the model itself.
+grid:
+	tools/collect-bundled.sh
+
+# Leaves runs/ alone: it is the user's work.
+clean:
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

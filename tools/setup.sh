@@ -1,0 +1,142 @@
+#!/bin/sh
+# Sets the project up from nothing but Python, for `make`: .venv with the package in it, and bubblewrap.
+# usage: tools/setup.sh run|dev      (dev: with what tests and checks need)
+#
+# A stamp in .venv remembers what it was made from, so that a second call only compares it. System packages are
+# installed as root, or through sudo where INSTALL=1 asks for it, and never otherwise. pip is called without any
+# index option: a mirror configured in the environment or in pip's own files stays in force.
+set -eu
+cd "$(dirname "$0")/.."
+
+level=${1:-}
+case $level in
+  run) target=. ;;
+  dev) target='.[dev]' ;;
+  *) echo "usage: tools/setup.sh run|dev" >&2 && exit 2 ;;
+esac
+venv=.venv
+stamp=$venv/.autotts-setup
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() {
+  printf '\nsetup failed: %s\n' "$1" >&2
+  shift
+  for line in "$@"; do printf '  %s\n' "$line" >&2; done
+  exit 1
+}
+
+# ---- system packages -------------------------------------------------------------------------------------------
+
+may_install() {
+  command -v apt-get >/dev/null || return 1
+  [ "$(id -u)" = 0 ] || { [ "${INSTALL:-}" = 1 ] && command -v sudo >/dev/null; }
+}
+
+root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+apt_install() {
+  say "installing $1 with apt-get"
+  # A fresh machine has no package lists, a kept one has old ones: either way the second attempt has new ones.
+  root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null 2>&1 && return
+  root apt-get update -qq >&2 || return
+  root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null
+}
+
+apt_command() {
+  if command -v sudo >/dev/null; then
+    printf 'sudo apt-get update && sudo apt-get install -y %s' "$1"
+  else
+    printf "su -c 'apt-get update && apt-get install -y %s'" "$1"
+  fi
+}
+
+# ---- Python ----------------------------------------------------------------------------------------------------
+
+version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+
+recent_enough() {
+  case $1 in
+    3.*) [ "${1#3.}" -ge 11 ] ;;
+    *) return 1 ;;
+  esac
+}
+
+find_python() {
+  found=
+  for name in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14 python}; do
+    path=$(command -v "$name") || continue
+    version=$(version_of "$path") || continue
+    if recent_enough "$version"; then
+      python=$path
+      return
+    fi
+    found="$found${found:+, }$path is Python $version"
+  done
+  fail "Python 3.11 or later is needed; found: ${found:-none${PYTHON:+ at PYTHON=$PYTHON}}." \
+    "Install one, or name it: make run PYTHON=/path/to/python3"
+}
+
+# Debian and Ubuntu keep the parts that make virtual environments in a package of their own.
+need_venv_module() {
+  missing=$("$python" -c 'import venv, ensurepip' 2>&1) && return
+  case $(readlink -f "$python") in
+    /usr/bin/*) package=python$version-venv ;;
+    *) fail "$python cannot make virtual environments: $(printf '%s' "$missing" | tail -n 1)" \
+      "Name another interpreter: make run PYTHON=/usr/bin/python3" ;;
+  esac
+  if may_install && apt_install "$package" && "$python" -c 'import venv, ensurepip' 2>/dev/null; then return; fi
+  if ! command -v apt-get >/dev/null; then
+    fail "$python cannot make virtual environments: its modules venv and ensurepip are missing." \
+      "Install them with your system's package manager, then run make again."
+  fi
+  fail "$python cannot make virtual environments: its modules venv and ensurepip are missing. Type:" \
+    "$(apt_command "$package")" \
+    "and run make again (where you may use sudo, INSTALL=1 does both: make run INSTALL=1)."
+}
+
+# ---- the virtual environment -----------------------------------------------------------------------------------
+
+# What an environment is made from. The place counts, because a virtual environment cannot be moved.
+fingerprint() { pwd && cksum pyproject.toml requirements.lock tools/setup.sh; }
+
+# The stamp: the level, the interpreter that was asked for ("" when none was), the fingerprint.
+up_to_date() {
+  [ -x $venv/bin/python ] && [ -f $stamp ] || return 1
+  { IFS= read -r made && IFS= read -r made_from; } <$stamp
+  # An environment made for dev serves run too; any interpreter serves where none is asked for.
+  [ "$made" = "$level" ] || [ "$made" = dev ] || return 1
+  [ "${PYTHON:-$made_from}" = "$made_from" ] || return 1
+  [ "$(tail -n +3 $stamp)" = "$(fingerprint)" ]
+}
+
+usable() {
+  version=$(version_of $venv/bin/python) && recent_enough "$version" && $venv/bin/python -m pip --version >/dev/null 2>&1
+}
+
+make_venv() {
+  rm -f $stamp
+  if [ -n "${PYTHON:-}" ] || ! usable; then
+    find_python
+    need_venv_module
+    say "making $venv with $python (Python $version)"
+    "$python" -m venv --clear $venv || fail "$python -m venv --clear $venv did not work; its message is above."
+  fi
+  say "installing $target and its dependencies (about a minute)"
+  # PIP_USER, where somebody's configuration sets it, is refused inside a virtual environment. Twice quiet: errors only.
+  PIP_USER=0 $venv/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+    --constraint requirements.lock --editable "$target" ||
+    fail "pip could not install the package; its message is above." \
+      "Behind a mirror or proxy, configure pip for it (pip.conf or PIP_ variables) and run make again."
+  { echo "$level" && echo "${PYTHON:-}" && fingerprint; } >$stamp.new
+  mv $stamp.new $stamp
+}
+
+# Only the sandboxes that use it ask for it. Where it cannot be installed the run itself says what to do.
+need_bubblewrap() {
+  case ${SANDBOX:-auto} in auto | bubblewrap) ;; *) return 0 ;; esac
+  if command -v bwrap >/dev/null || ! may_install; then return 0; fi
+  apt_install bubblewrap || say "bubblewrap could not be installed; going on without it"
+}
+
+up_to_date || make_venv
+need_bubblewrap
