@@ -1,0 +1,96 @@
+"""What every suite shares: what a marker needs of the machine, and `--no-skips` where nothing may be missing."""
+
+import functools
+import os
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from sandbox.backends import diagnosis
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-skips", action="store_true", help="count a skipped test as failed: this machine should run them all"
+    )
+
+
+# ---- what a marker needs: a reason to skip, or None ------------------------------------------------------------
+
+
+@functools.cache
+def _no_bubblewrap() -> str | None:
+    found = diagnosis.diagnose(diagnosis.observe())
+    return None if found is None else f"bubblewrap: {found.cause}: {found.explanation}"
+
+
+@functools.cache
+def _no_docker() -> str | None:
+    import docker
+
+    try:
+        client = docker.from_env(timeout=10)
+        client.ping()
+    except docker.errors.DockerException as error:
+        return f"no Docker engine answers at {os.environ.get('DOCKER_HOST', 'the default socket')}: {error}"
+    return None
+
+
+def _no_root() -> str | None:
+    return None if os.getuid() == 0 else "needs root"
+
+
+def _no_folder(variable: str) -> str | None:
+    folder = os.environ.get(variable)
+    if not folder:
+        return f"{variable} is not set"
+    return None if Path(folder).is_dir() else f"{variable}={folder} is not a folder"
+
+
+def _no_debootstrap() -> str | None:
+    return None if shutil.which("debootstrap") else "debootstrap is not installed"
+
+
+NEEDS: dict[str, tuple[Callable[[], str | None], ...]] = {
+    "bubblewrap": (_no_bubblewrap,),
+    "docker": (_no_docker,),
+    "published": (functools.partial(_no_folder, "AUTOTTS_PUBLISHED"),),
+    "vllm": (functools.partial(_no_folder, "AUTOTTS_REAL_MODEL"),),
+    "fresh": (_no_root, _no_debootstrap),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers():
+        for need in NEEDS.get(mark.name, ()):
+            reason = need()
+            if reason is not None:
+                pytest.skip(reason)
+
+
+# ---- --no-skips ------------------------------------------------------------------------------------------------
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+def _skip_to_failure(config: pytest.Config, report: Report) -> Report:
+    if report.skipped and not hasattr(report, "wasxfail") and config.getoption("--no-skips"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\n(a failure because of --no-skips)"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _skip_to_failure(item.config, (yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _skip_to_failure(collector.config, (yield))
