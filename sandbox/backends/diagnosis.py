@@ -1,7 +1,7 @@
 """Why bubblewrap does not work on this machine, and the exact commands that change it.
 
 bubblewrap needs a user namespace, and four kinds of machine refuse one with much the same words: Ubuntu from 23.10 on
-(an AppArmor rule), containers (a seccomp filter, or masked paths in /proc), kernels with user namespaces switched off,
+(an AppArmor rule), containers (a seccomp filter, a profile), kernels with user namespaces switched off,
 and systems that are not Linux. Each needs another fix, so the words alone are not enough: `diagnose` is a pure function
 of the words and of what the kernel says about itself, and `observe` collects both by really starting bubblewrap.
 
@@ -20,13 +20,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-# What the trial mounts is what fails in a half-open container: a new /proc is refused where Docker masks parts of it.
-TRIAL_ARGUMENTS = ("--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev")
+# What the bubblewrap backend asks for, less the files. --unshare-user first: --unshare-all alone only tries, for root.
+TRIAL_ARGUMENTS = (
+    *("--unshare-user", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+    *("--uid", "65534", "--gid", "65534", "--clearenv", "--ro-bind", "/", "/", "--dev", "/dev", "--remount-ro", "/"),
+)
 TRIAL_SECONDS = 20.0
 
 _NAMESPACE_REFUSED = re.compile(
     r"No permissions to create (a )?new namespace"
     r"|Creating new namespace failed: (Operation not permitted|Permission denied)"
+    r"|Specifying --uid requires --unshare-user"  # what root is told whose try at a user namespace failed
     r"|setting up [ug]id map: (Operation not permitted|Permission denied)"
     r"|loopback: Failed (RTM_NEWADDR|RTM_NEWLINK|to look up loopback)\b"
 )
@@ -168,16 +172,15 @@ def _apparmor(facts: Facts) -> Diagnosis:
 
 def _container(facts: Facts) -> Diagnosis:
     if facts.in_container:
-        where = "this container forbids what it needs (namespaces, or a /proc of its own)."
+        where = "this container forbids the namespaces or the mounts that it needs."
     else:
         where = "this process may not make namespaces: it runs in a container, under a seccomp filter or in a chroot."
     return Diagnosis(
         Cause.CONTAINER,
         f"{where} bubblewrap says: {_quote(facts)}",
         (
-            "# start the container with these options (each opens it a little; --privileged would open it wide):",
-            "docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined"
-            " --security-opt apparmor=unconfined …",
+            "# start the container with these options (--privileged would open far more):",
+            "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …",
             "# or run on the host itself",
         ),
     )
@@ -216,7 +219,7 @@ def _quote(facts: Facts) -> str:
 
 
 def observe(arguments: Sequence[str] = TRIAL_ARGUMENTS) -> Facts:
-    """Start bubblewrap once, with the mounts a sandbox needs, and read what the kernel says about itself.
+    """Start bubblewrap once, with what a sandbox asks of the kernel, and read what the kernel says about itself.
 
     Takes a few milliseconds; never raises because of what it finds.
     """

@@ -28,6 +28,7 @@ NO_PERMISSIONS_UPSTREAM = (
 NO_PERMISSIONS_0_12 = NO_PERMISSIONS.replace("create new", "create a new")
 NOT_PERMITTED = "bwrap: Creating new namespace failed: Operation not permitted\n"
 LIMIT = "bwrap: Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)\n"
+UID_NEEDS = "bwrap: Specifying --uid requires --unshare-user or --userns\n"
 UID_MAP = "bwrap: setting up uid map: Permission denied\n"
 LOOPBACK = "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted\n"
 MASKED_PROC = "bwrap: Can't mount proc on /newroot/proc: Operation not permitted\n"
@@ -99,8 +100,7 @@ def facts(stderr: str = "", exit_status: int | None = 1, **others: object) -> Fa
             pytest.param(
                 facts(text, in_container=marked, **others),
                 Cause.CONTAINER,
-                "  docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined"
-                " --security-opt apparmor=unconfined …\n",
+                "  docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined …\n",
                 id=f"container, {name}",
             )
             for name, text, marked, others in (
@@ -120,6 +120,12 @@ def facts(stderr: str = "", exit_status: int | None = 1, **others: object) -> Fa
             Cause.SWITCHED_OFF,
             "  sudo sysctl -w user.max_user_namespaces=15000\n",
             id="limit of 0",
+        ),
+        pytest.param(
+            facts(UID_NEEDS, max_user_namespaces=0, uid=0),
+            Cause.SWITCHED_OFF,
+            "  sysctl -w user.max_user_namespaces=15000\n",
+            id="limit of 0, root",
         ),
         pytest.param(
             facts(LIMIT, max_user_namespaces=20000, uid=0),
