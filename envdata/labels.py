@@ -1,0 +1,57 @@
+"""Opaque labels for answers: numbered by first reveal within an episode.
+
+Voting needs equality only, and famous answers are known by heart: a controller sees label 0, 1, 2, … instead of "144".
+"""
+
+import numpy as np
+
+from envdata.grid import Grid
+from envdata.rules import Ints
+
+
+class LabelBook:
+    """The labels of `groups` × Q episodes; episode g × Q + q plays question q of the grid."""
+
+    def __init__(self, grid: Grid, groups: int) -> None:
+        first_text = grid.arrays.first_text
+        self._questions = len(first_text) - 1
+        self._spellings = int(first_text[-1])
+        self._label_of = np.full(groups * self._spellings, -1, np.int32)
+        """Each group has a place for every distinct answer of every question; −1 where it was not revealed."""
+        starts = np.arange(groups)[:, None] * self._spellings + first_text[None, :-1]
+        self._start = starts.ravel()
+        self._size = np.tile(np.diff(first_text), groups)
+        self.revealed = np.zeros(groups * self._questions, np.int64)
+        """How many labels each episode has given out."""
+
+    def begin(self, group: int) -> None:
+        """Forget the labels of a group's episodes."""
+        self._label_of[group * self._spellings : (group + 1) * self._spellings] = -1
+        self.revealed[group * self._questions : (group + 1) * self._questions] = 0
+
+    def number(self, episode: Ints, code: Ints) -> Ints:
+        """The labels of answer codes, one an entry; new ones are given out in the order of the entries.
+
+        The entries of one episode stand together.
+        """
+        place = self._start[episode] + code
+        label = self._label_of[place]
+        fresh = np.flatnonzero(label < 0)
+        if fresh.size:
+            distinct, first = np.unique(place[fresh], return_index=True)
+            by_reveal = np.argsort(first)
+            distinct, own = distinct[by_reveal], episode[fresh][first[by_reveal]]
+            starts = np.flatnonzero(np.diff(own, prepend=-1))
+            counts = np.diff(np.append(starts, len(own)))
+            rank = np.arange(len(own)) - np.repeat(starts, counts)
+            self._label_of[distinct] = self.revealed[own] + rank
+            self.revealed[own[starts]] += counts
+            label = self._label_of[place]
+        return label.astype(np.int64)
+
+    def code(self, episode: int, label: int) -> int | None:
+        """The answer code that `label` stands for in `episode`, None if it was not revealed there."""
+        if not 0 <= label < self.revealed[episode]:
+            return None
+        own = self._label_of[self._start[episode] : self._start[episode] + self._size[episode]]
+        return int(np.flatnonzero(own == label)[0])

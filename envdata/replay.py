@@ -1,0 +1,66 @@
+"""The world behind a replayed episode: recorded branches, read in a given order."""
+
+import numpy as np
+
+from envdata.grid import Grid
+from envdata.gridarrays import Int32
+from envdata.rules import Bools, Decoded, Ints, Seen
+
+
+class ReplayWorld:
+    """Branches of a grid, for many episodes at once (`envdata.rules.World`).
+
+    With L recorded intervals, steps 1 … L of a branch cost Δ each; step L + 1 costs max(0, tokens − Δ·L) and alone
+    reports the branch finished. Reading to the end costs max(0, tokens − what the branch cost already).
+    """
+
+    def __init__(self, grid: Grid, episodes: int, width: int, probe_cost: int | None) -> None:
+        """Make room for `episodes` × `width` branches; `probe_cost` is κ_probe in tokens, None for the recorded one."""
+        self._arrays = grid.arrays
+        self._width = width
+        self._probe_cost = probe_cost
+        self._branch = np.zeros(episodes * width, np.int64)
+
+    def begin(self, episode: int, first_branch: int, order: Int32) -> None:
+        """Let `episode` open the branches first_branch + order[0], first_branch + order[1], …"""
+        shown = order[: self._width]
+        start = episode * self._width
+        self._branch[start : start + len(shown)] = first_branch + shown
+
+    def decode(self, places: Ints, depth: Ints, charged: Ints, to_end: Bools) -> Decoded:
+        """Go on by one interval, or to the end where `to_end`."""
+        arrays, interval = self._arrays, self._arrays.interval
+        branch = self._branch[places]
+        last = arrays.intervals[branch].astype(np.int64)
+        finished = depth >= last
+        tokens = np.full(len(places), interval, np.int64)
+        ends = np.flatnonzero(finished)
+        if ends.size:
+            tokens[ends] = np.maximum(0, arrays.tokens[branch[ends]] - interval * last[ends])
+        reached = depth + 1
+        if to_end.any():
+            read = np.flatnonzero(to_end)
+            tokens[read] = np.maximum(0, arrays.tokens[branch[read]] - charged[read])
+            reached[read] = last[read] + 1
+            finished = finished | to_end
+        return Decoded(tokens, finished, reached)
+
+    def partial_depth(self, places: Ints, charged: Ints) -> Ints:
+        """Whole intervals that `charged` tokens of an unfinished branch hold."""
+        last = self._arrays.intervals[self._branch[places]]
+        return np.minimum(charged // self._arrays.interval, last).astype(np.int64)
+
+    def look(self, places: Ints, depth: Ints, finished: Bools) -> Seen:
+        """The recorded answers at `depth` (L + 1 holds the final one)."""
+        arrays = self._arrays
+        at = arrays.first_answer[self._branch[places]] + depth - 1
+        answer = arrays.answer_codes[at].astype(np.int64)
+        if arrays.confidences is None:
+            confidence = np.full(len(at), np.nan)
+        else:
+            confidence = arrays.confidences[at].astype(np.float64)
+        if self._probe_cost is not None:
+            return Seen(answer, confidence, np.full(len(at), self._probe_cost, np.int64))
+        if arrays.probe_tokens is None:
+            raise ValueError("the grid records no probe costs; give κ_probe as a number")
+        return Seen(answer, confidence, arrays.probe_tokens[at].astype(np.int64))

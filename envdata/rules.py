@@ -1,0 +1,316 @@
+"""The rules of an episode: what an action may do, what it costs, what it changes.
+
+This is the one place where they stand. They are written over arrays, so that the calls of many episodes are judged and
+settled at once; one episode is simply an array of length one. The *world* behind an episode (`World`: a replay grid, a
+live model) says how a branch goes on; the rules say whether it may, and who pays.
+
+A call applies one action to distinct branches of one episode, all or nothing. Costs, in tokens (paper, Section 2, with
+the last interval of a branch costing what it really holds): each branch advanced costs what the world decoded, at most Δ
+unless it is the branch's last step; a probe costs κ; a final answer costs nothing to look at. The call takes as long as
+its longest branch (sequential tokens), and calls add up.
+
+A call is admitted if its worst case, Δ + κ a branch, fits what is left of the budget. A last step longer than Δ and
+FINISH, whose lengths nobody knows beforehand, run until the budget is spent and leave their branch unfinished: admission
+never depends on what is not revealed yet.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from envdata.actions import Op, Refusal
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+UNLIMITED = 1 << 62
+"""The budget that is none, in tokens."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What an episode's actions cost at most, in tokens."""
+
+    interval: int
+    """Δ: what one step costs, but for a branch's last."""
+    probe: int
+    """κ_probe at its largest; what a probe really costs comes from the world."""
+    budget: int = UNLIMITED
+    """B: what one episode may spend."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """How branches went on; one entry a branch."""
+
+    tokens: Ints
+    """What was decoded."""
+    finished: Bools
+    """Whether the branch reached its end."""
+    depth: Ints
+    """Intervals decoded so far, the new ones included."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What probes and finished branches show; one entry a branch."""
+
+    answer: Ints
+    """A code for the answer, the world's own."""
+    confidence: Floats
+    """Mean log-probability of the answer's tokens, NaN where there is none."""
+    cost: Ints
+    """κ of each probe in tokens; not charged for a finished branch."""
+
+
+class World(Protocol):
+    """What lies behind the branches of many episodes. Places are flat: episode × width + branch."""
+
+    def decode(self, places: Ints, depth: Ints, charged: Ints, to_end: Bools) -> Decoded:
+        """Go on by one interval, or to the end where `to_end`; `charged` is what each branch has cost so far."""
+        ...
+
+    def partial_depth(self, places: Ints, charged: Ints) -> Ints:
+        """How many whole intervals of a branch `charged` tokens hold, where decoding stopped at the budget."""
+        ...
+
+    def look(self, places: Ints, depth: Ints, finished: Bools) -> Seen:
+        """Answer from the present prefix, or with the final answer where `finished`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Calls:
+    """n calls, each of another episode; none of them ends an episode or leaves a note."""
+
+    episode: Ints
+    """(n,)."""
+    op: Ints
+    """(n,): BRANCH, CONTINUE, FINISH or PROBE."""
+    probe: Bools
+    """(n,): whether BRANCH and CONTINUE look at what they reach."""
+    count: Ints
+    """(n,): how many branches: to open, or listed in `branch`."""
+    branch: Ints
+    """(sum of count, BRANCH aside): branch numbers, call after call."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What n calls did. A refused call has no targets; T counts the targets of all admitted ones."""
+
+    refusal: Ints
+    """(n,): `Refusal` values."""
+    call: Ints
+    """(T,): which call a target belongs to; ascending."""
+    place: Ints
+    """(T,): episode × width + branch."""
+    depth: Ints
+    """(T,): intervals decoded after the call."""
+    finished: Bools
+    """(T,)."""
+    revealed: Bools
+    """(T,): whether an answer was revealed."""
+    answer: Ints
+    """(T,): the world's code of it, −1 where none was."""
+    confidence: Floats
+    """(T,): NaN where there is none."""
+    cost: Ints
+    """(T,): tokens charged, probe included."""
+
+
+@dataclass
+class Ledger:
+    """The state of E episodes with at most W branches each: what is open, how deep, and what was spent."""
+
+    episodes: int
+    width: int
+    opened: Ints = field(init=False)
+    """(E,) branches opened so far."""
+    ceiling: Ints = field(init=False)
+    """(E,) branches that may be opened: the branch ceiling, or what the world has."""
+    over: Bools = field(init=False)
+    """(E,) whether the episode has ended."""
+    tokens: Ints = field(init=False)
+    """(E,) spent so far."""
+    sequential: Ints = field(init=False)
+    """(E,) sequential tokens so far."""
+    depth: Ints = field(init=False)
+    """(E × W,) intervals decoded; likewise flat below."""
+    charged: Ints = field(init=False)
+    finished: Bools = field(init=False)
+    pruned: Bools = field(init=False)
+    probed: Bools = field(init=False)
+    """(E × W,) whether the present depth was looked at."""
+
+    def __post_init__(self) -> None:
+        for name in ("opened", "ceiling", "tokens", "sequential"):
+            setattr(self, name, np.zeros(self.episodes, np.int64))
+        self.over = np.ones(self.episodes, bool)
+        places = self.episodes * self.width
+        for name in ("depth", "charged"):
+            setattr(self, name, np.zeros(places, np.int64))
+        for name in ("finished", "pruned", "probed"):
+            setattr(self, name, np.zeros(places, bool))
+
+    def begin(self, episodes: slice, ceiling: Ints) -> None:
+        """Start the episodes of a slice anew, with the given ceilings on their branches (at most W)."""
+        for per_episode in (self.opened, self.tokens, self.sequential):
+            per_episode[episodes] = 0
+        self.over[episodes] = False
+        self.ceiling[episodes] = np.minimum(ceiling, self.width)
+        places = slice(episodes.start * self.width, episodes.stop * self.width)
+        per_place: list[npt.NDArray[Any]] = [self.depth, self.charged, self.finished, self.pruned, self.probed]
+        for array in per_place:
+            array[places] = 0
+
+
+def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
+    """Judge `calls`, let the world go on where they are admitted, and charge for it."""
+    listed = calls.op != Op.BRANCH
+    call_of_listed = np.repeat(np.arange(len(calls.op)), np.where(listed, calls.count, 0))
+    refusal = _judge(ledger, calls, call_of_listed, costs)
+    call, place = _targets(ledger, calls, call_of_listed, refusal == Refusal.ADMITTED)
+    episode = calls.episode[call]
+    op = calls.op[call]
+
+    decodes = op != Op.PROBE
+    every = bool(decodes.all())
+    going = slice(None) if every else np.flatnonzero(decodes)
+    depth = ledger.depth[place]
+    decoded_tokens = np.zeros(len(call), np.int64)
+    finished = np.zeros(len(call), bool)
+    to_end = op == Op.FINISH
+    if every or decodes.any():
+        decoded = world.decode(place[going], depth[going], ledger.charged[place[going]], to_end[going])
+        decoded_tokens[going] = decoded.tokens
+        finished[going] = decoded.finished
+        reached = depth.copy()
+        reached[going] = decoded.depth
+    else:
+        reached = depth
+    wants_look = finished | (~to_end & (calls.probe[call] | ~decodes))
+    answer = np.full(len(call), -1, np.int64)
+    confidence = np.full(len(call), np.nan)
+    probe_cost = np.zeros(len(call), np.int64)
+    if wants_look.any():
+        looking = np.flatnonzero(wants_look)
+        seen = world.look(place[looking], reached[looking], finished[looking])
+        answer[looking] = seen.answer
+        confidence[looking] = seen.confidence
+        probe_cost[looking] = np.where(finished[looking], 0, seen.cost)
+
+    if costs.budget < UNLIMITED:
+        left = costs.budget - ledger.tokens[calls.episode]
+        stopped = _stop_at_budget(left, call, decoded_tokens, probe_cost, costs.interval, to_end)
+        if stopped.size:
+            finished[stopped] = wants_look[stopped] = False
+            answer[stopped], confidence[stopped], probe_cost[stopped] = -1, np.nan, 0
+            spent = ledger.charged[place[stopped]] + decoded_tokens[stopped]
+            reached[stopped] = np.maximum(depth[stopped], world.partial_depth(place[stopped], spent))
+
+    cost = decoded_tokens + probe_cost
+    starts = np.flatnonzero(np.diff(call, prepend=-1))
+    if starts.size:
+        # Calls are of distinct episodes, so each is met once here.
+        ledger.tokens[episode[starts]] += np.add.reduceat(cost, starts)
+        ledger.sequential[episode[starts]] += np.maximum.reduceat(cost, starts)
+    ledger.probed[place] = wants_look | (ledger.probed[place] & (reached == depth))
+    ledger.depth[place] = reached
+    ledger.charged[place] += cost
+    ledger.finished[place] = finished
+    return Settled(refusal, call, place, reached, finished, wants_look, answer, confidence, cost)
+
+
+def prune(ledger: Ledger, episode: Ints, branch: Ints) -> Ints:
+    """PRUNE one branch an entry; returns (n,) `Refusal` values. Entries of one branch twice: the second is refused."""
+    refusal = np.zeros(len(episode), np.int64)
+    unknown = (branch < 0) | (branch >= ledger.opened[episode])
+    place = episode * ledger.width + np.where(unknown, 0, branch)
+    again = np.ones(len(episode), bool)
+    again[np.unique(place, return_index=True)[1]] = False
+    for wrong, why in (
+        (again | ledger.pruned[place], Refusal.BRANCH_PRUNED),
+        (ledger.finished[place], Refusal.BRANCH_FINISHED),
+        (unknown, Refusal.UNKNOWN_BRANCH),
+        (ledger.over[episode], Refusal.EPISODE_OVER),
+    ):
+        refusal[wrong] = why
+    ledger.pruned[place[refusal == Refusal.ADMITTED]] = True
+    return refusal
+
+
+def _judge(ledger: Ledger, calls: Calls, call_of_listed: Ints, costs: Costs) -> Ints:
+    """(n,) refusals. Where several reasons hold, the one that is written last here is given."""
+    n = len(calls.op)
+    refusal = np.zeros(n, np.int64)
+    episode, op, count = calls.episode, calls.op, calls.count
+    opens = op == Op.BRANCH
+    left = costs.budget - ledger.tokens[episode]
+    looks = np.where(calls.probe | (op == Op.PROBE), costs.probe, 0)
+    worst = count * (np.where(op == Op.PROBE, 0, costs.interval) + looks)
+    # How long FINISH takes is not known beforehand: it needs something left to spend, no more.
+    worst[op == Op.FINISH] = np.minimum(1, count[op == Op.FINISH])
+    refusal[worst > left] = Refusal.BUDGET_EXCEEDED
+    refusal[opens & (count > (ledger.ceiling - ledger.opened)[episode])] = Refusal.NO_OPEN_SLOT
+    if call_of_listed.size:
+        own = episode[call_of_listed]
+        unknown = (calls.branch < 0) | (calls.branch >= ledger.opened[own])
+        place = own * ledger.width + np.where(unknown, 0, calls.branch)
+        probed = ledger.probed[place] & (op[call_of_listed] == Op.PROBE)
+        # Calls are of distinct episodes: a place that is there twice is one call's.
+        again = np.ones(len(place), bool)
+        again[np.unique(place, return_index=True)[1]] = False
+        for wrong, why in (
+            (probed, Refusal.ALREADY_PROBED),
+            (ledger.finished[place], Refusal.BRANCH_FINISHED),
+            (ledger.pruned[place], Refusal.BRANCH_PRUNED),
+            (again & ~unknown, Refusal.DUPLICATE_BRANCH),
+            (unknown, Refusal.UNKNOWN_BRANCH),
+        ):
+            if wrong.any():
+                refusal[call_of_listed[wrong]] = why
+    refusal[ledger.over[episode]] = Refusal.EPISODE_OVER
+    return refusal
+
+
+def _targets(ledger: Ledger, calls: Calls, call_of_listed: Ints, admitted: Bools) -> tuple[Ints, Ints]:
+    """The call and the place of every branch that admitted calls act on; BRANCH opens its places here."""
+    opens = admitted & (calls.op == Op.BRANCH)
+    count = np.where(admitted, calls.count, 0)
+    call = np.repeat(np.arange(len(calls.op)), count)
+    branch = np.empty(len(call), np.int64)
+    opening = opens[call]
+    branch[~opening] = calls.branch[admitted[call_of_listed]] if call_of_listed.size else 0
+    if opening.any():
+        start = np.cumsum(count) - count
+        within = np.arange(len(call)) - start[call]
+        branch[opening] = (ledger.opened[calls.episode][call] + within)[opening]
+        ledger.opened[calls.episode[opens]] += calls.count[opens]
+    return call, calls.episode[call] * ledger.width + branch
+
+
+def _stop_at_budget(
+    left: Ints, call: Ints, decoded: Ints, probe_cost: Ints, interval: int, to_end: Bools
+) -> npt.NDArray[np.intp]:
+    """Cut `decoded` where calls would spend more than is `left`; returns the targets whose branch was stopped short.
+
+    Every branch of a call first has what admission promised it, one interval and its probe; what remains goes to the
+    longer ones in the order of the call. FINISH has no such promise: its branches are read in order.
+    """
+    wanted = np.bincount(call, weights=(decoded + probe_cost).astype(float), minlength=len(left))
+    stopped: list[int] = []
+    for short in np.flatnonzero(wanted > left):
+        own = np.flatnonzero(call == short)
+        promised = np.where(to_end[own], 0, np.minimum(decoded[own], interval))
+        spare = int(left[short] - promised.sum() - probe_cost[own].sum())
+        for target, base in zip(own.tolist(), promised.tolist(), strict=True):
+            more = min(int(decoded[target]) - base, spare)
+            if base + more < decoded[target]:
+                decoded[target] = base + more
+                stopped.append(target)
+            spare -= more
+    return np.array(stopped, np.intp)

@@ -1,0 +1,1 @@
+"""Ways to isolate the process that runs a controller."""

@@ -1,0 +1,98 @@
+"""A zygote that runs as a process of this machine, with a socket for control and a pipe for what candidates print."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from sandbox.backends.base import Received, SandboxUnavailable
+from sandbox.streams import Outbox
+
+KEPT_OUTPUT = 4096
+
+
+class LocalRunning:
+    """A started command whose standard input and output are one socket (`sandbox.backends.base.Running`)."""
+
+    relay = False
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start `command` in a session of its own. Raises SandboxUnavailable if it cannot be executed."""
+        ours, theirs = socket.socketpair()
+        output, printed = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=theirs,
+                stdout=theirs,
+                stderr=printed,
+                env=dict(environment),
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            os.close(output)
+            raise SandboxUnavailable(f"{command[0]} cannot be started: {error.strerror}") from None
+        finally:
+            theirs.close()
+            os.close(printed)
+        ours.setblocking(False)
+        os.set_blocking(output, False)
+        self._control, self._output = ours, output
+        self._outbox = Outbox(ours)
+        self._last_words = b""
+        self._ended = False
+
+    @property
+    def sources(self) -> list[int]:
+        """The control socket and the pipe."""
+        return [] if self._ended else [self._control.fileno(), self._output]
+
+    def receive(self, source: int) -> Received:
+        """Take what has come in from a source."""
+        if source == self._output:
+            data = _read(lambda: os.read(self._output, 1 << 16))
+            if data:
+                self._last_words = (self._last_words + data)[:KEPT_OUTPUT]
+            return Received(b"", data or b"", data == b"")
+        self._outbox.flush()
+        data = _read(lambda: self._control.recv(1 << 18))
+        return Received(data or b"", b"", data == b"")
+
+    def send(self, data: bytes, descriptor: int | None = None) -> None:
+        """Send bytes, and a descriptor with the first of them."""
+        self._outbox.put(data, descriptor)
+
+    def kill(self) -> None:
+        """Kill the session's processes and wait. In bubblewrap the end of the first ends the whole PID namespace."""
+        if self._ended:
+            return
+        self._ended = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            while data := _read(lambda: os.read(self._output, 1 << 16)):
+                self._last_words = (self._last_words + data)[:KEPT_OUTPUT]
+        self._control.close()
+        os.close(self._output)
+
+    def explain(self) -> str:
+        """The exit status, and the last of what was printed."""
+        status = self._process.poll()
+        words = " ".join(self._last_words.decode("utf-8", "replace").split())[:400]
+        return f"exit status {status}" + (f": {words}" if words else "")
+
+
+def _read(take: "object") -> bytes | None:
+    """What there is to read; None for nothing yet, empty at the end."""
+    try:
+        data: bytes = take()  # type: ignore[operator]
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+    return data

@@ -1,0 +1,269 @@
+"""Plays one candidate over repeats of one grid: forks a worker for each repeat, several in flight, and scores them."""
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from envdata.episodes import Episodes, GroupResult, Terms
+from envdata.grid import Grid
+from envdata.orders import published_order
+from sandbox import serving
+from sandbox.backends.base import Backend, Limits
+from sandbox.candidate import Candidate
+from sandbox.host import CandidateFailed, Event, Host, InfrastructureError, Worker, read_text_frame
+from sandbox.quoting import quoted
+from sandbox.status import Status
+from sandbox.streams import Malformed
+
+IN_FLIGHT = 8
+"""Workers that are served side by side: their waiting frames share the cost of a pass over the arrays."""
+
+LIVE_EPISODES = 128
+"""Episodes that are suspended at once in a worker; beyond a few hundred its memory no longer fits the caches."""
+
+RETRIES = 2
+"""How often a repeat is played again after the sandbox failed by itself."""
+
+_KNOWN_FAILURES = {Status.LOAD_ERROR, Status.CONTRACT_ERROR, Status.OUT_OF_MEMORY}
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One β and one branch order, for all questions of a grid."""
+
+    beta: float
+    number: int
+    traced: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an evaluation is run; the same for all its candidates."""
+
+    terms: Terms = Terms()
+    limits: Limits = Limits()
+    seed: int = 0
+    order: str = "published"
+    show_answers: bool = False
+    show_questions: bool = False
+
+
+@dataclass(frozen=True)
+class PlayedRepeat:
+    """How a repeat went."""
+
+    repeat: Repeat
+    result: GroupResult
+    trace: pa.Table | None
+
+
+@dataclass
+class _Task:
+    repeat: Repeat
+    tries: int = 0
+
+
+class Player:
+    """Plays repeats of one candidate on one grid with the workers of one sandbox."""
+
+    def __init__(self, backend: Backend, candidate: Candidate, grid: Grid, settings: Settings) -> None:
+        """Nothing is started before `play`."""
+        self._backend, self._candidate, self._grid, self._settings = backend, candidate, grid, settings
+        self._episodes = Episodes(grid, settings.terms, IN_FLIGHT)
+        self._texts = [hashlib.sha256(text.encode()).hexdigest() for text in grid.questions]
+        self._tasks: dict[int, _Task] = {}
+        """By group."""
+
+    def play(self, repeats: Sequence[Repeat], report: Callable[[], None] | None = None) -> Iterator[PlayedRepeat]:
+        """Play the repeats, in no order of note; `report` is called after each.
+
+        Raises InfrastructureError if the sandbox keeps failing by itself, SandboxUnavailable if there is none.
+        """
+        pending = deque(_Task(repeat) for repeat in repeats)
+        while pending:
+            with Host(self._backend, self._settings.limits, self._candidate) as host:
+                try:
+                    host.start()
+                    for played in self._play_with(host, pending):
+                        yield played
+                        if report is not None:
+                            report()
+                except CandidateFailed as failed:
+                    yield from self._give_up(pending, failed)
+                except InfrastructureError as error:
+                    self._again(pending, error)
+
+    def _play_with(self, host: Host, pending: deque[_Task]) -> Iterator[PlayedRepeat]:
+        free = list(range(IN_FLIGHT - 1, -1, -1))
+        while pending or self._tasks:
+            while pending and free:
+                self._start(host, free.pop(), pending.popleft())
+            frames: dict[int, tuple[Worker, bytes]] = {}
+            ended: list[Event] = []
+            for event in self._gather(host):
+                if event.status is not None:
+                    ended.append(event)
+                elif event.frame is not None and not self._is_failure(host, event):
+                    frames[event.worker.group] = (event.worker, event.frame)
+            if frames:
+                self._serve(host, frames)
+            # A worker's last frame, with its answers, may come in together with its end.
+            for event in ended:
+                free.append(event.worker.group)
+                yield self._end(event)
+
+    def _gather(self, host: Host) -> list[Event]:
+        """The next events; with several workers, those that are about to act are waited for a little.
+
+        On one core every worker runs while the host sleeps, so that one pass serves them all; where a worker thinks for
+        long, the others do not wait for it.
+        """
+        events = list(host.wait(1.0))
+        deadline = time.perf_counter() + 0.002
+        while len(events) < len(self._tasks) and time.perf_counter() < deadline:
+            more = list(host.wait(0.0005))
+            if not more:
+                break
+            events += more
+        return events
+
+    def _start(self, host: Host, group: int, task: _Task) -> None:
+        settings, repeat, arrays = self._settings, task.repeat, self._grid.arrays
+        orders = [published_order(int(n), settings.seed + repeat.number) for n in self._grid.branches]
+        self._episodes.begin(group, orders, traced=repeat.traced)
+        self._tasks[group] = task
+        job = {
+            "kind": "play",
+            "seed": _seed(settings.seed, "worker", repeat),
+            "beta": repeat.beta,
+            "settings": dict(self._candidate.settings),
+            "interval": arrays.interval,
+            "budget": settings.terms.budget,
+            "live": LIVE_EPISODES,
+            "episodes": [
+                (
+                    _seed(settings.seed, text, repeat),
+                    int(ceiling),
+                    self._grid.questions[question] if settings.show_questions else None,
+                )
+                for question, (text, ceiling) in enumerate(zip(self._texts, self._episodes.ceilings, strict=True))
+            ],
+        }
+        host.spawn(group, job)
+
+    def _serve(self, host: Host, frames: dict[int, tuple[Worker, bytes]]) -> None:
+        waiting = [serving.Frame(group, data) for group, (_, data) in frames.items()]
+        replies, broken = serving.serve(self._episodes, waiting, show_answers=self._settings.show_answers)
+        for wrong in broken:
+            replies.pop(wrong.group, None)
+            host.kill(frames[wrong.group][0], Status.PROTOCOL_ERROR, wrong.why)
+        for group, reply in replies.items():
+            host.reply(frames[group][0], reply)
+
+    def _is_failure(self, host: Host, event: Event) -> bool:
+        """Whether a frame says that the candidate cannot be played at all; ends the worker if so."""
+        assert event.frame is not None  # noqa: S101 - asked of frames only
+        try:
+            said = read_text_frame(event.frame)
+        except Malformed as error:
+            host.kill(event.worker, Status.PROTOCOL_ERROR, f"the worker sent {error}")
+            return True
+        if said is None:
+            return False
+        match said:
+            case {"status": int(code), "why": str(why)} if code in _KNOWN_FAILURES:
+                host.kill(event.worker, Status(code), quoted(why))
+            case _:
+                host.kill(event.worker, Status.PROTOCOL_ERROR, "the worker sent text that is not a failure")
+        return True
+
+    def _end(self, event: Event) -> PlayedRepeat:
+        assert event.status is not None  # noqa: S101 - the end of a worker
+        return self._finish(event.worker.group, event.status, event.why)
+
+    def _finish(self, group: int, status: Status, why: str) -> PlayedRepeat:
+        episodes, task = self._episodes, self._tasks.pop(group)
+        for episode in episodes.running(group).tolist():
+            episodes.fail(episode, status, why)
+        start = group * episodes.questions
+        trace = episodes.traces.take(slice(start, start + episodes.questions)) if task.repeat.traced else None
+        return PlayedRepeat(task.repeat, episodes.result(group), trace)
+
+    def _give_up(self, pending: deque[_Task], failed: CandidateFailed) -> Iterator[PlayedRepeat]:
+        """The candidate as a whole failed: so have its running repeats, and all that did not start."""
+        for group in sorted(self._tasks):
+            yield self._finish(group, failed.status, failed.why)
+        while pending:
+            task = pending.popleft()
+            orders = [published_order(int(n), 0) for n in self._grid.branches]
+            self._episodes.begin(0, orders, traced=task.repeat.traced)
+            self._tasks[0] = task
+            yield self._finish(0, failed.status, failed.why)
+
+    def _again(self, pending: deque[_Task], error: InfrastructureError) -> None:
+        """Put the repeats that were running back, to be played anew in another sandbox."""
+        for task in self._tasks.values():
+            task.tries += 1
+            if task.tries > RETRIES:
+                raise error
+            pending.appendleft(task)
+        if not self._tasks:
+            raise error
+        self._tasks.clear()
+
+
+def describe(
+    backend: Backend, candidate: Candidate, betas: Sequence[float], limits: Limits
+) -> dict[str, Any] | CandidateFailed:
+    """What a candidate says of itself: `name`, `doc`, and `schedules`, its knobs at each β; or why it cannot."""
+    job = {"kind": "describe", "seed": 0, "betas": list(betas), "settings": dict(candidate.settings)}
+    for attempt in range(RETRIES + 1):
+        with Host(backend, limits, candidate) as host:
+            try:
+                host.start()
+                host.spawn(0, job)
+                return _hear_description(host, len(betas))
+            except CandidateFailed as failed:
+                return failed
+            except InfrastructureError:
+                if attempt == RETRIES:
+                    raise
+    raise AssertionError("unreachable")
+
+
+def _hear_description(host: Host, schedules: int) -> dict[str, Any]:
+    while True:
+        for event in host.wait(1.0):
+            if event.frame is None:
+                raise CandidateFailed(event.status or Status.PROTOCOL_ERROR, event.why)
+            try:
+                said = read_text_frame(event.frame)
+            except Malformed as error:
+                raise CandidateFailed(Status.PROTOCOL_ERROR, str(error)) from None
+            match said:
+                case {"status": int(code), "why": str(why)} if code in _KNOWN_FAILURES:
+                    raise CandidateFailed(Status(code), quoted(why))
+                case {"name": str(name), "doc": str(doc), "schedules": list(listed)} if (
+                    len(listed) == schedules and all(map(_is_schedule, listed))
+                ):
+                    return {"name": quoted(name, 80), "doc": quoted(doc, 2000), "schedules": listed}
+                case _:
+                    raise CandidateFailed(Status.PROTOCOL_ERROR, "the worker sent no description")
+
+
+def _is_schedule(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        len(name) <= 100 and isinstance(knob, int | float) and abs(knob) < np.inf for name, knob in value.items()
+    )
+
+
+def _seed(seed: int, what: str, repeat: Repeat) -> int:
+    """64 bits from the run's seed, the question, the repeat and β."""
+    said = f"{seed}\n{what}\n{repeat.number}\n{repeat.beta!r}"
+    return int.from_bytes(hashlib.sha256(said.encode()).digest()[:8], "big")

@@ -1,0 +1,402 @@
+"""The API a test-time-scaling controller is written against.
+
+    from sandbox.tts import Answer, Controller, Episode, confidence, majority
+
+    class MyController(Controller):
+        \"\"\"One line on the idea.\"\"\"
+
+        @staticmethod
+        def schedule(beta: float) -> dict[str, float]:
+            return {"width": round(2 + 14 * beta)}
+
+        def solve(self, episode: Episode) -> Answer | None:
+            branches = episode.branch(self.knobs["width"])
+            episode.finish([b for b in branches if not b.finished])
+            return majority(b.answer for b in branches)
+
+An episode is one question. Actions take many branches at once and are atomic: a call that is not admissible raises one
+of the errors below, and changes nothing. The same file runs in replay, in every sandbox and on a live model. Python's
+standard library alone is used here; this file is all of the project that a controller's process needs to know.
+"""
+
+import math
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
+
+from envdata.actions import Op, Refusal
+
+__all__ = [
+    "ActionError",
+    "AlreadyProbed",
+    "Answer",
+    "Branch",
+    "BranchFinished",
+    "BranchPruned",
+    "BudgetExceeded",
+    "Controller",
+    "DuplicateBranch",
+    "Episode",
+    "EpisodeOver",
+    "NoOpenSlot",
+    "Poll",
+    "UnknownBranch",
+    "confidence",
+    "majority",
+    "poll",
+]
+
+
+class ActionError(Exception):
+    """An action that is not admissible now. It changed nothing and cost nothing."""
+
+
+class UnknownBranch(ActionError):
+    """The branch is not one that this episode opened."""
+
+
+class DuplicateBranch(ActionError):
+    """A call names a branch twice."""
+
+
+class BranchPruned(ActionError):
+    """The branch was pruned before."""
+
+
+class BranchFinished(ActionError):
+    """The branch is at its end: its answer is known, and it cannot go on."""
+
+
+class NoOpenSlot(ActionError):
+    """More branches are asked for than `episode.open_slots`."""
+
+
+class AlreadyProbed(ActionError):
+    """The branch was looked at since it last went on."""
+
+
+class BudgetExceeded(ActionError):
+    """The call's worst case, Δ + κ a branch, does not fit `episode.tokens_left`."""
+
+
+class EpisodeOver(ActionError):
+    """The episode has ended."""
+
+
+_ERRORS: dict[int, type[ActionError]] = {
+    Refusal.UNKNOWN_BRANCH: UnknownBranch,
+    Refusal.DUPLICATE_BRANCH: DuplicateBranch,
+    Refusal.BRANCH_PRUNED: BranchPruned,
+    Refusal.BRANCH_FINISHED: BranchFinished,
+    Refusal.NO_OPEN_SLOT: NoOpenSlot,
+    Refusal.ALREADY_PROBED: AlreadyProbed,
+    Refusal.BUDGET_EXCEEDED: BudgetExceeded,
+    Refusal.EPISODE_OVER: EpisodeOver,
+}
+
+
+class Answer(int):
+    """An opaque label for an answer, numbered by first reveal within the episode.
+
+    Equal answers of one episode are the same label; labels of two episodes have nothing to do with one another.
+    """
+
+    parsed: bool
+    """False if the model gave no answer that could be read (`ERR`, `?`, `No` or nothing)."""
+    text: str | None
+    """The answer itself where the run shows answers, otherwise None."""
+
+    def __new__(cls, label: int, parsed: bool, text: str | None = None) -> "Answer":
+        """Make a label; only an episode makes ones that mean something."""
+        self = super().__new__(cls, label)
+        self.parsed = parsed
+        self.text = text
+        return self
+
+    def __repr__(self) -> str:
+        return f"Answer({int(self)})" if self.parsed else f"Answer({int(self)}, not parsed)"
+
+    def __bool__(self) -> bool:
+        # Label 0 is as much an answer as any other.
+        return True
+
+
+class Branch:
+    """One reasoning trace of the model, as far as it was followed. Made by `Episode.branch`; read it, do not write it."""
+
+    __slots__ = ("_answers", "answer", "confidence", "depth", "finished", "index", "probed", "pruned")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        """0, 1, … in the order of opening."""
+        self.depth = 0
+        """Intervals decoded so far."""
+        self.answer: Answer | None = None
+        """The latest answer revealed; None before."""
+        self.confidence: float | None = None
+        """Mean log-probability of the latest answer's tokens, where the grid has it."""
+        self.finished = False
+        self.pruned = False
+        self.probed = False
+        """Whether the present depth was looked at."""
+        self._answers: list[Answer | None] = []
+
+    @property
+    def active(self) -> bool:
+        """Whether the branch can go on: neither finished nor pruned."""
+        return not (self.finished or self.pruned)
+
+    @property
+    def answers(self) -> list[Answer | None]:
+        """What was revealed at depths 1, 2, … up to `depth`; None at depths that were not looked at."""
+        return self._answers + [None] * (self.depth - len(self._answers))
+
+    def __repr__(self) -> str:
+        state = "finished" if self.finished else "pruned" if self.pruned else "active"
+        return f"Branch({self.index}, depth={self.depth}, answer={self.answer}, {state})"
+
+
+class Reply(NamedTuple):
+    """What came back for one call, as slices of what came back for many."""
+
+    refusal: int
+    tokens: int
+    """The episode's total after the call."""
+    start: int
+    """The call's branches have the entries start, start + 1, … of the three below, in the order of the call."""
+    labels: Any
+    """label × 2 + parsed; −1 where nothing was revealed."""
+    states: Any
+    """depth × 2 + finished."""
+    confidences: Any
+    """Mean log-probabilities, NaN where there is none; None if the world has none at all."""
+
+
+class Link(Protocol):
+    """How an episode's actions reach the world, and what comes back."""
+
+    def call(self, episode: int, op: int, probe: bool, count: int, branches: list[int]) -> Reply:
+        """Take one action, and wait for what it did."""
+        ...
+
+    def post(self, episode: int, op: int, value: int, text: str) -> None:
+        """Send PRUNE (value: the branch) or NOTE (text) along, waiting for nothing."""
+        ...
+
+    def text(self, episode: int, label: int) -> str | None:
+        """How a label is spelt, where the run shows answers."""
+        ...
+
+
+class Episode:
+    """One question, under one order of its branches: what a controller acts on and sees."""
+
+    def __init__(
+        self, link: Link, number: int, ceiling: int, interval: int, budget: int | None, seed: int, question: str | None
+    ) -> None:
+        """Called by the worker, not by controllers."""
+        self._link = link
+        self._number = number
+        self._ceiling = ceiling
+        self._seed = seed
+        self._rng: random.Random | None = None
+        self._labels: list[Answer] = []
+        self._budget = budget
+        self.branches: list[Branch] = []
+        """All branches opened so far, in the order of opening."""
+        self.interval = interval
+        """Δ: what one interval costs, in tokens."""
+        self.tokens = 0
+        """Tokens spent so far."""
+        self.question = question
+        """The question's text where the run shows it, otherwise None."""
+
+    @property
+    def tokens_left(self) -> float:
+        """What is left of the budget, in tokens; infinite if there is none."""
+        return math.inf if self._budget is None else self._budget - self.tokens
+
+    @property
+    def open_slots(self) -> int:
+        """How many more branches can be opened."""
+        return self._ceiling - len(self.branches)
+
+    @property
+    def rng(self) -> random.Random:
+        """Random numbers of this episode's own, from the run's seed, the question, the repeat and β."""
+        if self._rng is None:
+            self._rng = random.Random(self._seed)
+        return self._rng
+
+    def branch(self, n: int = 1, *, probe: bool = True) -> list[Branch]:
+        """BRANCH: open n branches through their first interval, in parallel, and look at them.
+
+        Raises NoOpenSlot beyond `open_slots`, BudgetExceeded.
+        """
+        n = int(n)
+        if n < 1:
+            if n == 0:
+                return []
+            raise ValueError(f"branch({n}): the number of branches is 0 or more")
+        reply = self._link.call(self._number, Op.BRANCH, probe, n, [])
+        if reply.refusal:
+            self._refuse(reply.refusal, f"branch({n}) with {self.open_slots} open slots")
+        first = len(self.branches)
+        opened = [Branch(index) for index in range(first, first + n)]
+        self.branches += opened
+        self._update(opened, reply)
+        return opened
+
+    def advance(self, branches: "Branch | Iterable[Branch]", *, probe: bool = True) -> None:
+        """CONTINUE each branch by one interval, in parallel, and look at what it reaches.
+
+        Raises BranchFinished, BranchPruned, DuplicateBranch, BudgetExceeded.
+        """
+        self._call(Op.CONTINUE, branches, probe)
+
+    def finish(self, branches: "Branch | Iterable[Branch]") -> None:
+        """CONTINUE each branch to its end, in parallel, and look at its final answer alone.
+
+        With a budget a branch may be stopped short; it is not `finished` then. Raises as `advance` does.
+        """
+        self._call(Op.FINISH, branches, False)
+
+    def probe(self, branches: "Branch | Iterable[Branch]") -> None:
+        """PROBE: look at what branches would answer from their present prefixes.
+
+        Raises AlreadyProbed where that was done, and as `advance` does.
+        """
+        self._call(Op.PROBE, branches, True)
+
+    def prune(self, branches: "Branch | Iterable[Branch]") -> None:
+        """PRUNE: stop branches for good; what they showed stays known. Raises BranchFinished, BranchPruned."""
+        listed = _listed(branches)
+        for branch in listed:
+            self._check_own(branch)
+            if branch.pruned or branch.finished:
+                self._refuse(Refusal.BRANCH_PRUNED if branch.pruned else Refusal.BRANCH_FINISHED, f"prune {branch}")
+        if len(set(listed)) < len(listed):
+            self._refuse(Refusal.DUPLICATE_BRANCH, "prune")
+        for branch in listed:
+            branch.pruned = True
+            self._link.post(self._number, Op.PRUNE, branch.index, "")
+
+    def note(self, text: str) -> None:
+        """Leave a remark in the episode's trace, cut to 200 characters."""
+        self._link.post(self._number, Op.NOTE, 0, str(text)[:200])
+
+    def _call(self, op: int, branches: "Branch | Iterable[Branch]", probe: bool) -> None:
+        listed = _listed(branches)
+        if not listed:
+            return
+        reply = self._link.call(self._number, op, probe, len(listed), [branch.index for branch in listed])
+        if reply.refusal:
+            for branch in listed:
+                self._check_own(branch)
+            self._refuse(reply.refusal, f"{Op(op).name} {', '.join(map(repr, listed[:4]))}")
+        self._update(listed, reply)
+
+    def _update(self, branches: list[Branch], reply: Reply) -> None:
+        _, self.tokens, at, words, states, confidences = reply
+        labels = self._labels
+        for branch in branches:
+            state = states[at]
+            branch.depth = depth = state >> 1
+            branch.finished = bool(state & 1)
+            word = words[at]
+            if word >= 0:
+                label = word >> 1
+                if label == len(labels):
+                    labels.append(Answer(label, bool(word & 1), self._link.text(self._number, label)))
+                branch.answer = answer = labels[label]
+                answers = branch._answers
+                if len(answers) != depth - 1:
+                    answers += [None] * (depth - 1 - len(answers))
+                answers.append(answer)
+                branch.probed = True
+                if confidences is not None:
+                    value = confidences[at]
+                    branch.confidence = None if value != value else value
+            else:
+                branch.probed = False
+            at += 1
+
+    def _check_own(self, branch: Branch) -> None:
+        index = branch.index
+        if not 0 <= index < len(self.branches) or self.branches[index] is not branch:
+            raise UnknownBranch(f"{branch} is not a branch of this episode")
+
+    def _refuse(self, refusal: int, what: str) -> None:
+        raise _ERRORS[refusal](f"{what} ({self.tokens} tokens spent, {self.tokens_left} left)")
+
+
+class Controller(ABC):
+    """The base of every controller: a schedule from β to knobs, and a way to solve an episode with them."""
+
+    def __init__(self, knobs: Mapping[str, Any]) -> None:
+        self.knobs = dict(knobs)
+        """The schedule at this run's β, with the settings that override it."""
+
+    @staticmethod
+    @abstractmethod
+    def schedule(beta: float) -> dict[str, float]:
+        """Every knob for β in [0, 1], each monotone in β: a larger β never spends less."""
+
+    @abstractmethod
+    def solve(self, episode: Episode) -> Answer | None:
+        """Act on the episode until the answer is clear, and return it; None if there is none."""
+
+
+class Poll(NamedTuple):
+    """How a vote stands."""
+
+    winner: Answer | None
+    """The most frequent answer, the first met among equals; None without votes."""
+    votes: int
+    """The winner's."""
+    runner_up: int
+    """Votes of the second most frequent answer, 0 if there is none."""
+
+    @property
+    def confidence(self) -> float:
+        """How sure the winner is; 0 without votes."""
+        return confidence(self.votes, self.runner_up) if self.votes else 0.0
+
+
+def poll(answers: Iterable[Answer | None]) -> Poll:
+    """Count votes; None does not vote."""
+    counts: dict[Answer, int] = {}
+    for answer in answers:
+        if answer is not None:
+            counts[answer] = counts.get(answer, 0) + 1
+    if not counts:
+        return Poll(None, 0, 0)
+    winner = max(counts, key=counts.__getitem__)
+    votes = counts.pop(winner)
+    return Poll(winner, votes, max(counts.values(), default=0))
+
+
+def majority(answers: Iterable[Answer | None]) -> Answer | None:
+    """The most frequent answer, the first met among equals; None does not vote, and is returned without votes."""
+    counts: dict[Answer, int] = {}
+    for answer in answers:
+        if answer is not None:
+            counts[answer] = counts.get(answer, 0) + 1
+    return max(counts, key=counts.__getitem__) if counts else None
+
+
+@lru_cache(maxsize=16384)
+def confidence(first: int, second: int) -> float:
+    """P(p > 1/2) for p ~ Beta(first + 1, second + 1): how sure an answer with `first` votes is against `second` votes.
+
+    Both parameters are whole, so it is the binomial tail Σ_{k ≤ first} C(n, k) / 2ⁿ with n = first + second + 1 (the
+    stopping rule of Adaptive-Consistency, arXiv 2305.11860).
+    """
+    n = first + second + 1
+    return sum(math.comb(n, k) for k in range(first + 1)) / 2**n
+
+
+def _listed(branches: "Branch | Iterable[Branch]") -> list[Branch]:
+    return [branches] if isinstance(branches, Branch) else list(branches)
