@@ -1,0 +1,214 @@
+"""Evaluation: a map over (candidate, grid, β, repeat), with the same figures whatever the number of jobs.
+
+Each job is a process that holds a sandbox of its own for the candidate at hand and plays a share of its repeats. No
+gold answer leaves these processes, and no model is called.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from envdata.grid import Grid
+from envdata.traces import SCHEMA as TRACE
+from sandbox.backends.choose import make_backend
+from sandbox.candidate import Candidate
+from sandbox.host import CandidateFailed
+from sandbox.playing import Player, Repeat, Settings, describe
+from sandbox.results import EPISODES, group_table
+
+CHUNK = 50
+"""Repeats that one job takes on at a time."""
+
+TRACES = pa.schema(
+    [
+        pa.field("controller", pa.string()),
+        pa.field("grid", pa.string()),
+        pa.field("beta", pa.float64()),
+        pa.field("repeat", pa.int32()),
+        *TRACE,
+    ]
+)
+"""The traces of an evaluation: `envdata.traces.SCHEMA` after which episode it is."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a candidate says of itself; from a sandbox, quoted."""
+
+    name: str
+    doc: str
+    schedules: list[dict[str, float]]
+    """Its knobs at each β asked for."""
+
+    @property
+    def ignores_beta(self) -> bool:
+        """Whether all schedules are the same."""
+        return all(schedule == self.schedules[0] for schedule in self.schedules)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to evaluate of one candidate."""
+
+    candidate: Candidate
+    grids: tuple[str, ...]
+    """Paths."""
+    betas: tuple[float, ...] | None
+    """None plays it once, as one whose schedule ignores β; it is run at 1."""
+    repeats: int
+    traced: frozenset[float] = frozenset()
+    """The β whose repeat 0 is traced; with `betas` None, anything but empty traces it."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Episodes and traces, in one order whatever the jobs."""
+
+    episodes: pa.Table
+    traces: pa.Table
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    plan: int
+    candidate: Candidate
+    grid: str
+    ignores_beta: bool
+    repeats: tuple[Repeat, ...]
+
+
+Progress = Callable[[int, int], None]
+"""Called with the episodes played so far, and those there are in all."""
+
+
+class Evaluator:
+    """Evaluates candidates in sandboxes, on one process or several. A context manager."""
+
+    def __init__(self, settings: Settings, *, sandbox: str = "auto", jobs: int = 1) -> None:
+        """`sandbox` names a backend, or `auto`. Raises SandboxUnavailable if there is none, ValueError for bad `jobs`."""
+        if jobs < 1:
+            raise ValueError(f"jobs is {jobs}; give 1 or more")
+        self.settings, self.jobs = settings, jobs
+        self.backend = make_backend(sandbox)
+        self._executor: Executor | None = None
+
+    def __enter__(self) -> "Evaluator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the jobs' processes."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
+
+    def describe(self, candidate: Candidate, betas: Sequence[float]) -> Description:
+        """Load the candidate, and ask for its schedule at each β. Raises CandidateFailed with a typed status."""
+        said: dict[str, Any] | CandidateFailed = describe(self.backend, candidate, betas, self.settings.limits)
+        if isinstance(said, CandidateFailed):
+            raise said
+        return Description(said["name"], said["doc"], said["schedules"])
+
+    def evaluate(self, plans: Sequence[Plan], progress: Progress | None = None) -> Evaluation:
+        """Play every plan. Episodes come in the order of plans, grids, β, repeats and questions.
+
+        Raises InfrastructureError if the sandbox keeps failing by itself, GridError for a grid that cannot be read.
+        """
+        chunks = list(_chunks(plans, self.jobs))
+        sizes = {grid: len(_grid(grid).questions) for grid in dict.fromkeys(chunk.grid for chunk in chunks)}
+        total = sum(len(chunk.repeats) * sizes[chunk.grid] for chunk in chunks)
+        done = 0
+        parts: list[tuple[tuple[int, str, float, int], pa.Table, pa.Table | None]] = []
+        for chunk, played in self._play(chunks):
+            plan = plans[chunk.plan]
+            for repeat, episodes, trace in played:
+                beta = None if plan.betas is None else repeat.beta
+                key = (chunk.plan, chunk.grid, repeat.beta, repeat.number)
+                parts.append((key, episodes, _located(trace, plan.candidate.label, chunk.grid, beta, repeat.number)))
+                done += sizes[chunk.grid]
+                if progress is not None:
+                    progress(done, total)
+        rank = {(i, grid): n for i, plan in enumerate(plans) for n, grid in enumerate(plan.grids)}
+        parts.sort(key=lambda part: (part[0][0], rank[part[0][:2]], part[0][2], part[0][3]))
+        episodes = pa.concat_tables([part[1] for part in parts] or [EPISODES.empty_table()]).unify_dictionaries()
+        traces = pa.concat_tables([part[2] for part in parts if part[2] is not None] or [TRACES.empty_table()])
+        return Evaluation(episodes.combine_chunks(), traces.unify_dictionaries().combine_chunks())
+
+    def _play(self, chunks: Sequence[_Chunk]) -> Iterator[tuple[_Chunk, Iterable["_Played"]]]:
+        if self.jobs == 1:
+            for chunk in chunks:
+                for played in _play_repeats(chunk, self.backend.name, self.settings):
+                    yield chunk, [played]
+            return
+        if self._executor is None:
+            spawn = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(self.jobs, mp_context=spawn)
+        waiting: dict[Future[list[_Played]], _Chunk] = {
+            self._executor.submit(_play_chunk, chunk, self.backend.name, self.settings): chunk for chunk in chunks
+        }
+        try:
+            while waiting:
+                ended, _ = wait(waiting, return_when="FIRST_COMPLETED")
+                for future in ended:
+                    yield waiting.pop(future), future.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+_Played = tuple[Repeat, pa.Table, pa.Table | None]
+
+
+def _chunks(plans: Sequence[Plan], jobs: int) -> Iterator[_Chunk]:
+    for number, plan in enumerate(plans):
+        betas = (1.0,) if plan.betas is None else plan.betas
+        for grid in plan.grids:
+            every = [
+                Repeat(beta, repeat, repeat == 0 and (beta in plan.traced or (plan.betas is None and bool(plan.traced))))
+                for beta in betas
+                for repeat in range(plan.repeats)
+            ]
+            # Costly β and cheap ones are dealt out alike, so that jobs end together.
+            size = min(CHUNK, -(-len(every) // jobs))
+            count = -(-len(every) // size)
+            for share in range(count):
+                yield _Chunk(number, plan.candidate, grid, plan.betas is None, tuple(every[share::count]))
+
+
+def _play_chunk(chunk: _Chunk, sandbox: str, settings: Settings) -> list[_Played]:
+    return list(_play_repeats(chunk, sandbox, settings))
+
+
+def _play_repeats(chunk: _Chunk, sandbox: str, settings: Settings) -> Iterator[_Played]:
+    player = Player(make_backend(sandbox), chunk.candidate, _grid(chunk.grid), settings)
+    for played in player.play(chunk.repeats):
+        repeat = played.repeat
+        beta = None if chunk.ignores_beta else repeat.beta
+        table = group_table(chunk.candidate.label, chunk.grid, beta, repeat.number, played.result)
+        yield repeat, table, played.trace
+
+
+@lru_cache(maxsize=16)
+def _grid(path: str) -> Grid:
+    return Grid.load(Path(path))
+
+
+def _located(trace: pa.Table | None, controller: str, grid: str, beta: float | None, repeat: int) -> pa.Table | None:
+    if trace is None:
+        return None
+    n = trace.num_rows
+    columns = [
+        pa.array([controller] * n, pa.string()),
+        pa.array([grid] * n, pa.string()),
+        pa.array([beta] * n, pa.float64()),
+        pa.array([repeat] * n, pa.int32()),
+    ]
+    return pa.table([*columns, *trace.columns], schema=TRACES)
