@@ -18,6 +18,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _grid_cache(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
+    """Mapped grids of the tests are kept out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOTTS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 # ---- what a marker needs: a reason to skip, or None ------------------------------------------------------------
 
 
