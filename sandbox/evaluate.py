@@ -21,6 +21,7 @@ from sandbox.candidate import Candidate
 from sandbox.host import CandidateFailed
 from sandbox.playing import Player, Repeat, Settings, describe
 from sandbox.results import EPISODES, group_table
+from sandbox.status import Status
 
 CHUNK = 50
 """Repeats that one job takes on at a time."""
@@ -64,6 +65,8 @@ class Plan:
     repeats: int
     traced: frozenset[float] = frozenset()
     """The β whose repeat 0 is traced; with `betas` None, anything but empty traces it."""
+    failed: tuple[Status, str] | None = None
+    """Why the candidate cannot be played at all, where that is known: its episodes fail without being tried."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class _Chunk:
     candidate: Candidate
     grid: str
     ignores_beta: bool
+    failed: tuple[Status, str] | None
     repeats: tuple[Repeat, ...]
 
 
@@ -180,7 +184,7 @@ def _chunks(plans: Sequence[Plan], jobs: int) -> Iterator[_Chunk]:
             size = min(CHUNK, -(-len(every) // jobs))
             count = -(-len(every) // size)
             for share in range(count):
-                yield _Chunk(number, plan.candidate, grid, plan.betas is None, tuple(every[share::count]))
+                yield _Chunk(number, plan.candidate, grid, plan.betas is None, plan.failed, tuple(every[share::count]))
 
 
 def _play_chunk(chunk: _Chunk, sandbox: str, settings: Settings) -> list[_Played]:
@@ -189,7 +193,7 @@ def _play_chunk(chunk: _Chunk, sandbox: str, settings: Settings) -> list[_Played
 
 def _play_repeats(chunk: _Chunk, sandbox: str, settings: Settings) -> Iterator[_Played]:
     player = Player(make_backend(sandbox), chunk.candidate, _grid(chunk.grid), settings)
-    for played in player.play(chunk.repeats):
+    for played in player.play(chunk.repeats) if chunk.failed is None else player.refuse(chunk.repeats, *chunk.failed):
         repeat = played.repeat
         beta = None if chunk.ignores_beta else repeat.beta
         table = group_table(chunk.candidate.label, chunk.grid, beta, repeat.number, played.result)

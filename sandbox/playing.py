@@ -99,6 +99,10 @@ class Player:
                 except InfrastructureError as error:
                     self._again(pending, error)
 
+    def refuse(self, repeats: Sequence[Repeat], status: Status, why: str) -> Iterator[PlayedRepeat]:
+        """What the repeats of a candidate that cannot be played come to: every episode fails, having spent nothing."""
+        return self._give_up(deque(_Task(repeat) for repeat in repeats), CandidateFailed(status, why))
+
     def _play_with(self, host: Host, pending: deque[_Task]) -> Iterator[PlayedRepeat]:
         free = list(range(IN_FLIGHT - 1, -1, -1))
         while pending or self._tasks:

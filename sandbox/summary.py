@@ -18,7 +18,7 @@ class Row:
     grid: str
     beta: float | None
     status: str
-    """`ok`, or the failures with their counts: `exception: 3, timeout: 30`."""
+    """`ok` if all episodes are, otherwise the most frequent failure; `failures` has them all."""
     accuracy: Interval
     """Over questions."""
     tokens: float
@@ -58,7 +58,7 @@ def _row(own: pa.Table) -> Row:
         controller=own.column("controller")[0].as_py(),
         grid=own.column("grid")[0].as_py(),
         beta=own.column("beta")[0].as_py(),
-        status=", ".join(f"{status}: {count}" for status, count in failures.items()) or "ok",
+        status=max(failures, key=failures.__getitem__, default="ok"),
         accuracy=over_questions(per_question),
         tokens=_mean(own, "tokens"),
         sequential_tokens=_mean(own, "sequential_tokens"),

@@ -1,0 +1,87 @@
+"""`autotts grid`: import, look at and collect replay grids."""
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+
+from envdata.grid import Grid
+from envdata.published import import_folder
+
+
+@click.group("grid")
+def grid_group() -> None:
+    """Replay grids: import, inspect, collect."""
+
+
+@grid_group.group("import")
+def import_group() -> None:
+    """Turn other formats into grids."""
+
+
+@import_group.command("published")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where the grids go.")
+def import_published(folder: Path, out: Path) -> None:
+    """Import the AutoTTS release's replay data: FOLDER/<model>/<benchmark>.json to OUT/<model>/<benchmark>.parquet."""
+    for imported in import_folder(folder, out):
+        click.echo(f"{imported.target}: {imported.questions} questions, {imported.branches} branches")
+
+
+@grid_group.command("info")
+@click.argument("grids", nargs=-1, required=True, metavar="GRID...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def info(grids: tuple[str, ...], as_json: bool) -> None:
+    """What a grid holds and where it comes from."""
+    for path in grids:
+        facts = describe(Grid.load(path))
+        if as_json:
+            click.echo(json.dumps(facts, ensure_ascii=False))
+            continue
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            click.echo(f"{name:<{width}}  {json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value}")
+        click.echo()
+
+
+def describe(grid: Grid) -> dict[str, object]:
+    """The facts that `autotts grid info` prints; accuracies in percent."""
+    arrays = grid.arrays
+    final = arrays.answer_codes[arrays.first_answer + arrays.intervals]
+    question = np.repeat(np.arange(len(grid.questions)), grid.branches)
+    right = final == arrays.gold_code[question]
+    by_question = np.bincount(question, weights=right) / grid.branches
+    return {
+        "grid": grid.name,
+        "content hash": grid.content_hash,
+        "questions": len(grid.questions),
+        "branches": _span(grid.branches),
+        "interval (tokens)": grid.interval,
+        "intervals a branch": _span(arrays.intervals),
+        "tokens a branch": _span(arrays.tokens),
+        "single-branch accuracy (%)": round(100 * float(by_question.mean()), 2),
+        "majority accuracy (%)": round(100 * _majority(grid, final), 2),
+        "some branch right (%)": round(100 * float((by_question > 0).mean()), 2),
+        "confidences": arrays.confidences is not None,
+        "probe costs": arrays.probe_tokens is not None,
+        "provenance": dict(grid.provenance),
+    }
+
+
+def _span(values: np.ndarray) -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} … {high}, mean {values.mean():.1f}"
+
+
+def _majority(grid: Grid, final: np.ndarray) -> float:
+    """How often the most frequent final answer of all branches (the first met among equals) is the gold one."""
+    firsts = grid.arrays.first_branch
+    right = 0
+    for question in range(len(grid.questions)):
+        own = final[firsts[question] : firsts[question + 1]].tolist()
+        counts: dict[int, int] = {}
+        for code in own:
+            counts[code] = counts.get(code, 0) + 1
+        right += max(counts, key=counts.__getitem__) == grid.arrays.gold_code[question]
+    return right / len(grid.questions)
