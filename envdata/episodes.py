@@ -191,12 +191,16 @@ class Episodes:
             answer=[None if c < 0 else self.grid.arrays.answer_text(q, int(c)) for q, c in enumerate(code)],
             tokens=ledger.tokens[own].copy(),
             sequential_tokens=ledger.sequential[own].copy(),
-            longest_branch=ledger.charged[places].reshape(shape).max(axis=1),
+            longest_branch=(ledger.charged[places] + ledger.looked[places]).reshape(shape).max(axis=1),
             branches=ledger.opened[own].copy(),
             pruned=ledger.pruned[places].reshape(shape).sum(axis=1),
             finished=ledger.finished[places].reshape(shape).sum(axis=1),
             calls=self._calls[own].copy(),
-            why={episode - own.start: self._why[episode] for episode in range(own.start, own.stop) if episode in self._why},
+            why={
+                episode - own.start: self._why[episode]
+                for episode in range(own.start, own.stop)
+                if episode in self._why
+            },
         )
 
     def _slice(self, group: int) -> slice:

@@ -70,7 +70,7 @@ class World(Protocol):
     """What lies behind the branches of many episodes. Places are flat: episode × width + branch."""
 
     def decode(self, places: Ints, depth: Ints, charged: Ints, to_end: Bools) -> Decoded:
-        """Go on by one interval, or to the end where `to_end`; `charged` is what each branch has cost so far."""
+        """Go on by one interval, or to the end where `to_end`; `charged` is what going on has cost each branch so far."""
         ...
 
     def partial_depth(self, places: Ints, charged: Ints) -> Ints:
@@ -141,6 +141,9 @@ class Ledger:
     depth: Ints = field(init=False)
     """(E × W,) intervals decoded; likewise flat below."""
     charged: Ints = field(init=False)
+    """Tokens paid for going on; reading to the end charges the rest of the branch."""
+    looked: Ints = field(init=False)
+    """Tokens paid for probes, which shorten nothing."""
     finished: Bools = field(init=False)
     pruned: Bools = field(init=False)
     probed: Bools = field(init=False)
@@ -151,7 +154,7 @@ class Ledger:
             setattr(self, name, np.zeros(self.episodes, np.int64))
         self.over = np.ones(self.episodes, bool)
         places = self.episodes * self.width
-        for name in ("depth", "charged"):
+        for name in ("depth", "charged", "looked"):
             setattr(self, name, np.zeros(places, np.int64))
         for name in ("finished", "pruned", "probed"):
             setattr(self, name, np.zeros(places, bool))
@@ -163,7 +166,9 @@ class Ledger:
         self.over[episodes] = False
         self.ceiling[episodes] = np.minimum(ceiling, self.width)
         places = slice(episodes.start * self.width, episodes.stop * self.width)
-        per_place: list[npt.NDArray[Any]] = [self.depth, self.charged, self.finished, self.pruned, self.probed]
+        per_place: list[npt.NDArray[Any]] = [
+            self.depth, self.charged, self.looked, self.finished, self.pruned, self.probed,
+        ]  # fmt: skip
         for array in per_place:
             array[places] = 0
 
@@ -220,7 +225,9 @@ def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
         ledger.sequential[episode[starts]] += np.maximum.reduceat(cost, starts)
     ledger.probed[place] = wants_look | (ledger.probed[place] & (reached == depth))
     ledger.depth[place] = reached
-    ledger.charged[place] += cost
+    ledger.charged[place] += decoded_tokens
+    if costs.probe:
+        ledger.looked[place] += probe_cost
     ledger.finished[place] = finished
     return Settled(refusal, call, place, reached, finished, wants_look, answer, confidence, cost)
 
@@ -230,8 +237,9 @@ def prune(ledger: Ledger, episode: Ints, branch: Ints) -> Ints:
     refusal = np.zeros(len(episode), np.int64)
     unknown = (branch < 0) | (branch >= ledger.opened[episode])
     place = episode * ledger.width + np.where(unknown, 0, branch)
-    again = np.ones(len(episode), bool)
-    again[np.unique(place, return_index=True)[1]] = False
+    known = np.flatnonzero(~unknown)
+    again = ~unknown
+    again[known[np.unique(place[known], return_index=True)[1]]] = False
     for wrong, why in (
         (again | ledger.pruned[place], Refusal.BRANCH_PRUNED),
         (ledger.finished[place], Refusal.BRANCH_FINISHED),
@@ -261,10 +269,13 @@ def _judge(ledger: Ledger, calls: Calls, call_of_listed: Ints, costs: Costs) -> 
         unknown = (calls.branch < 0) | (calls.branch >= ledger.opened[own])
         place = own * ledger.width + np.where(unknown, 0, calls.branch)
         probed = ledger.probed[place] & (op[call_of_listed] == Op.PROBE)
+        # Stopped by the budget within its first interval, a branch has nothing to look at, even where looking is free.
+        blank = (ledger.depth[place] == 0) & (op[call_of_listed] == Op.PROBE)
         # Calls are of distinct episodes: a place that is there twice is one call's.
         again = np.ones(len(place), bool)
         again[np.unique(place, return_index=True)[1]] = False
         for wrong, why in (
+            (blank, Refusal.BUDGET_EXCEEDED),
             (probed, Refusal.ALREADY_PROBED),
             (ledger.finished[place], Refusal.BRANCH_FINISHED),
             (ledger.pruned[place], Refusal.BRANCH_PRUNED),
