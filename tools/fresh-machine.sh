@@ -4,7 +4,7 @@
 # hardware (in a mere chroot the kernel refuses user namespaces). Needs root on Debian or Ubuntu.
 #
 # usage: tools/fresh-machine.sh make DIR                       the bare root file system, DIR/root; kept between calls
-#        tools/fresh-machine.sh new DIR MACHINE USER           a copy of it, with this project in USER's home
+#        tools/fresh-machine.sh new DIR MACHINE USER           a copy of it, with this project in /srv/autotts, USER's
 #        tools/fresh-machine.sh in DIR MACHINE USER COMMAND…   run a command there, in the project, as root or tester
 #
 # It uses this machine's network, and what configures package downloads here is passed on: apt's and pip's files,
@@ -26,8 +26,11 @@ make_root() {
     { apt-get update -qq && apt-get install -y -qq --no-install-recommends debootstrap >/dev/null; }
   rm -rf "$base"
   # shellcheck source=/dev/null
-  debootstrap --variant=minbase --include=python3,git,make,ca-certificates "$(. /etc/os-release && echo "$VERSION_CODENAME")" \
-    "$base" >"$dir/debootstrap.log" || { tail -n 20 "$dir/debootstrap.log" >&2 && exit 1; }
+  if ! debootstrap --variant=minbase --include=python3,git,make,ca-certificates \
+    "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$base" >"$dir/debootstrap.log"; then
+    tail -n 20 "$dir/debootstrap.log" >&2
+    exit 1
+  fi
   chroot "$base" useradd --create-home --shell /bin/bash tester
   rm -rf "$base"/var/cache/apt/archives/*.deb "$base"/var/lib/apt/lists/*
   touch "$dir/root.done"
@@ -83,10 +86,10 @@ new_machine() {
   cp -a --reflink=auto "$base" "$machine"
   home=$(home_of "$user")
   copy_configuration "$machine" "$home"
-  mkdir -p "$machine$home/autotts"
+  mkdir -p "$machine/srv/autotts"
   (cd "$project" && git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T -) |
-    tar -C "$machine$home/autotts" -xf -
-  chroot "$machine" chown -R "$user:" "$home"
+    tar -C "$machine/srv/autotts" -xf -
+  chroot "$machine" chown -R "$user:" "$home" /srv/autotts
 }
 
 home_of() { if [ "$1" = root ]; then echo /root; else echo "/home/$1"; fi; }
@@ -100,10 +103,11 @@ in_machine() {
   mkdir -p "$dir/pip-$user"
   # The functions travel as text, because the namespaces begin with a new process.
   exec unshare --mount --pid --fork --kill-child --propagation private \
-    bash -c "$(declare -f enter); enter \"\$@\"" enter "$machine" "$user" "$dir/pip-$user" "${#shared[@]}" "${shared[@]}" \
+    bash -c "$(declare -f enter); enter \"\$@\"" enter "$machine" "$user" "$dir/pip-$user" \
+    "${#shared[@]}" "${shared[@]}" \
     env -i "${variables[@]}" PIP_CACHE_DIR=/var/cache/pip HOME="$(home_of "$user")" USER="$user" LANG=C.UTF-8 \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    setpriv --reuid "$user" --regid "$user" --init-groups bash -c 'cd ~/autotts && exec "$@"' bash "$@"
+    setpriv --reuid "$user" --regid "$user" --init-groups bash -c 'cd /srv/autotts && exec "$@"' bash "$@"
 }
 
 # Runs inside the new namespaces, as root: builds the tree, makes it the root, and starts the command.

@@ -34,12 +34,13 @@ may_install() {
 
 root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
+apt_get() { root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -qq "$@" >/dev/null; }
+
 apt_install() {
   say "installing $1 with apt-get"
   # A fresh machine has no package lists, a kept one has old ones: either way the second attempt has new ones.
-  root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -qq --no-install-recommends "$1" >/dev/null 2>&1 && return
-  root apt-get update -qq >&2 || return
-  root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -qq --no-install-recommends "$1" >/dev/null
+  apt_get install -y --no-install-recommends "$1" 2>/dev/null && return
+  apt_get update && apt_get install -y --no-install-recommends "$1"
 }
 
 apt_command() {
@@ -90,8 +91,7 @@ need_venv_module() {
       "Install them with your system's package manager, then run make again."
   fi
   fail "$python cannot make virtual environments: its modules venv and ensurepip are missing. Type:" \
-    "$(apt_command "$package")" \
-    "and run make again (where you may use sudo, INSTALL=1 does both: make run INSTALL=1)."
+    "$(apt_command "$package")" "and run make again."
 }
 
 # ---- the virtual environment -----------------------------------------------------------------------------------
@@ -110,7 +110,8 @@ up_to_date() {
 }
 
 usable() {
-  version=$(version_of $venv/bin/python) && recent_enough "$version" && $venv/bin/python -m pip --version >/dev/null 2>&1
+  version=$(version_of $venv/bin/python) && recent_enough "$version" || return 1
+  $venv/bin/python -m pip --version >/dev/null 2>&1
 }
 
 make_venv() {

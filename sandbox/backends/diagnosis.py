@@ -12,6 +12,7 @@ does not look like a refusal is reported as it was printed and never explained a
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -41,11 +42,11 @@ _MOUNT_REFUSED = re.compile(
 _LIMIT_REACHED = re.compile(r"nesting depth or /proc/sys/user/max_\*_namespaces exceeded")
 
 _INSTALL = {
-    "apt-get": "apt-get update && {sudo}apt-get install -y bubblewrap",
-    "dnf": "dnf install -y bubblewrap",
-    "pacman": "pacman -S --noconfirm bubblewrap",
-    "zypper": "zypper install -y bubblewrap",
-    "apk": "apk add bubblewrap",
+    "apt-get": "sudo apt-get update && sudo apt-get install -y bubblewrap",
+    "dnf": "sudo dnf install -y bubblewrap",
+    "pacman": "sudo pacman -S --noconfirm bubblewrap",
+    "zypper": "sudo zypper install -y bubblewrap",
+    "apk": "sudo apk add bubblewrap",
 }
 
 
@@ -72,6 +73,7 @@ class Facts(NamedTuple):
     unprivileged_userns_clone: int | None = None  # /proc/sys/kernel/unprivileged_userns_clone, Debian's older switch
     in_container: bool = False
     uid: int = 1000
+    sudo: bool = True  # whether the command exists
     package_manager: str | None = None  # the first one found of those that have bubblewrap
 
 
@@ -118,8 +120,11 @@ def diagnose(facts: Facts) -> Diagnosis | None:
     return _unknown(facts)
 
 
-def _sudo(facts: Facts) -> str:
-    return "" if facts.uid == 0 else "sudo "
+def _as_root(facts: Facts, command: str) -> str:
+    """A command written with sudo, as this user can type it."""
+    if facts.uid == 0:
+        return command.replace("sudo ", "")
+    return command if facts.sudo else f"su -c {shlex.quote(command.replace('sudo ', ''))}"
 
 
 def _not_linux(facts: Facts) -> Diagnosis:
@@ -142,14 +147,13 @@ def _not_installed(facts: Facts) -> Diagnosis:
             "it is not installed (no command bwrap on the PATH).",
             ("# install the package bubblewrap with your system's package manager",),
         )
-    sudo = _sudo(facts)
-    fix = sudo + _INSTALL[facts.package_manager].format(sudo=sudo)
-    by_make = () if facts.uid == 0 or facts.package_manager != "apt-get" else ("# or all in one:", "make run INSTALL=1")
-    return Diagnosis(Cause.NOT_INSTALLED, "it is not installed (no command bwrap on the PATH).", (fix, *by_make))
+    fix = [_as_root(facts, _INSTALL[facts.package_manager])]
+    if facts.package_manager == "apt-get" and facts.uid != 0 and facts.sudo:
+        fix += ["# or all in one:", "make run INSTALL=1"]
+    return Diagnosis(Cause.NOT_INSTALLED, "it is not installed (no command bwrap on the PATH).", tuple(fix))
 
 
 def _apparmor(facts: Facts) -> Diagnosis:
-    sudo = _sudo(facts)
     profile = (
         "abi <abi/4.0>,",
         "include <tunables/global>",
@@ -162,9 +166,9 @@ def _apparmor(facts: Facts) -> Diagnosis:
         f" namespaces to programs without a profile. bubblewrap says: {_quote(facts)}",
         (
             "# for bubblewrap alone, for good:",
-            f"printf '%s\\n' {words} | {sudo}tee {file} && {sudo}apparmor_parser -r {file}",
+            _as_root(facts, f"printf '%s\\n' {words} | sudo tee {file} && sudo apparmor_parser -r {file}"),
             "# or for every program, until the next start:",
-            f"{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+            _as_root(facts, "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"),
             *(("# both on the host, not in the container",) if facts.in_container else ()),
         ),
     )
@@ -187,7 +191,6 @@ def _container(facts: Facts) -> Diagnosis:
 
 
 def _switched_off(facts: Facts) -> Diagnosis:
-    sudo = _sudo(facts)
     if facts.unprivileged_userns_clone == 0:
         setting, value = "kernel.unprivileged_userns_clone", 1
     else:
@@ -197,9 +200,9 @@ def _switched_off(facts: Facts) -> Diagnosis:
         f"the kernel gives no user namespaces, because of its setting {setting}. bubblewrap says: {_quote(facts)}",
         (
             *(("# on the host, not in the container:",) if facts.in_container else ()),
-            f"{sudo}sysctl -w {setting}={value}",
+            _as_root(facts, f"sudo sysctl -w {setting}={value}"),
             "# and to keep it after the next start:",
-            f"echo {setting}={value} | {sudo}tee /etc/sysctl.d/60-user-namespaces.conf",
+            _as_root(facts, f"echo {setting}={value} | sudo tee /etc/sysctl.d/60-user-namespaces.conf"),
         ),
     )
 
@@ -235,6 +238,7 @@ def observe(arguments: Sequence[str] = TRIAL_ARGUMENTS) -> Facts:
         unprivileged_userns_clone=_setting("kernel/unprivileged_userns_clone"),
         in_container=_in_container(),
         uid=os.getuid(),
+        sudo=shutil.which("sudo") is not None,
         package_manager=next((name for name in _INSTALL if shutil.which(name)), None),
     )
 

@@ -57,6 +57,12 @@ def facts(stderr: str = "", exit_status: int | None = 1, **others: object) -> Fa
             id="not installed, root",
         ),
         pytest.param(
+            facts(bwrap=None, exit_status=None, sudo=False),
+            Cause.NOT_INSTALLED,
+            "  su -c 'apt-get update && apt-get install -y bubblewrap'\n",
+            id="not installed, user of a system without sudo",
+        ),
+        pytest.param(
             facts(bwrap=None, exit_status=None, package_manager="dnf"),
             Cause.NOT_INSTALLED,
             "  sudo dnf install -y bubblewrap\n",
@@ -220,9 +226,25 @@ def test_a_trial_that_hangs_is_said_to_hang() -> None:
     assert "did not end within 20 s" in found.explanation
 
 
-def test_a_root_is_not_told_to_use_sudo() -> None:
-    for seen in (facts(bwrap=None, uid=0), facts(UID_MAP, apparmor_restrict=1, uid=0), facts(LIMIT, uid=0)):
+@pytest.mark.parametrize("other", [{"uid": 0}, {"sudo": False}], ids=["root", "no sudo"])
+def test_nobody_is_told_to_use_a_sudo_that_is_of_no_use(other: dict[str, object]) -> None:
+    for seen in (facts(bwrap=None, **other), facts(UID_MAP, apparmor_restrict=1, **other), facts(LIMIT, **other)):
         assert "sudo" not in str(diagnose(seen))
+        assert "INSTALL=1" not in str(diagnose(seen))
+
+
+def test_the_profile_reaches_its_file_whole(tmp_path: Path) -> None:
+    """The printed command is typed, with the file in a folder of ours and nothing loaded."""
+    written = []
+    for sudo in (True, False):
+        found = diagnose(facts(UID_MAP, apparmor_restrict=1, sudo=sudo))
+        assert found is not None
+        command = found.fix[1].replace("/etc/apparmor.d/bwrap", str(tmp_path / "bwrap"))
+        command = command.replace("sudo ", "").replace("su -c ", "sh -c ").replace("apparmor_parser", "ls")
+        subprocess.run(["sh", "-c", command], check=True)
+        written.append((tmp_path / "bwrap").read_text())
+    profile = "profile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }"
+    assert written == [f"abi <abi/4.0>,\ninclude <tunables/global>\n{profile}\n"] * 2
 
 
 # ---- real machines ---------------------------------------------------------------------------------------------
