@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -170,10 +169,11 @@ class Episodes:
         """Put a controller's remark into the trace."""
         self.traces.add_note(episode, text, self._calls, self.ledger)
 
-    def running(self, group: int) -> npt.NDArray[np.intp]:
+    def running(self, group: int) -> Ints:
         """The group's episodes that have not ended."""
         own = self._slice(group)
-        return own.start + np.flatnonzero(self._status[own] == RUNNING)
+        running: Ints = own.start + np.flatnonzero(self._status[own] == RUNNING)
+        return running
 
     def answer_text(self, episode: int, code: int) -> str:
         """How an answer code of the episode's question is spelt."""

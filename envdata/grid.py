@@ -78,7 +78,9 @@ class Grid:
             with file.open("rb") as stream:
                 content_hash = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
-            raise GridError(f"{path}: cannot be read ({error.strerror}); give the path of a grid's Parquet file") from None
+            raise GridError(
+                f"{path}: cannot be read ({error.strerror}); give the path of a grid's Parquet file"
+            ) from None
         cached = cache_folder() / f"{content_hash}-v{CACHE_VERSION}.arrow"
         arrays = _map(cached)
         if arrays is None:
@@ -155,7 +157,7 @@ def cache_folder() -> Path:
 
 
 def _provenance(table: pa.Table) -> str:
-    raw = (table.schema.metadata or {}).get(gridcheck.PROVENANCE, b"{}").decode()
+    raw: str = (table.schema.metadata or {}).get(gridcheck.PROVENANCE, b"{}").decode()
     try:
         parsed = json.loads(raw)
     except ValueError:

@@ -119,7 +119,7 @@ def from_table(table: pa.Table, interval: int, provenance: str) -> GridArrays:
     first_text = np.searchsorted(distinct, np.arange(len(first_row) + 1) * spellings).astype(np.int64)
     texts = encoded.dictionary.take(pa.array(distinct % spellings))
     gold_texts = table.column("gold_answer").combine_chunks().cast(pa.string()).take(pa.array(first_row))
-    arrays = GridArrays(
+    return GridArrays(
         interval=interval,
         provenance=provenance,
         question_texts=table.column("question").combine_chunks().cast(pa.string()).take(pa.array(first_row)),
@@ -135,7 +135,6 @@ def from_table(table: pa.Table, interval: int, provenance: str) -> GridArrays:
         confidences=_beside_probes(table, "probe_confidences", is_probe, np.nan, np.float32),
         probe_tokens=_beside_probes(table, "probe_tokens", is_probe, 0, np.int32),
     )
-    return arrays
 
 
 def _gold_codes(gold_texts: pa.Array, texts: pa.Array, first_text: Int64) -> Int32:
@@ -151,7 +150,7 @@ def _gold_codes(gold_texts: pa.Array, texts: pa.Array, first_text: Int64) -> Int
 def _beside_probes(table: pa.Table, column: str, is_probe: npt.NDArray[np.bool_], at_final: float, dtype: type) -> Any:
     if column not in table.column_names:
         return None
-    values = np.full(len(is_probe), at_final, dtype)
+    values: npt.NDArray[Any] = np.full(len(is_probe), at_final, dtype)
     values[is_probe] = table.column(column).combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return values
 

@@ -33,7 +33,7 @@ SCHEMA = pa.schema(
         pa.field("text", pa.string()),
     ]
 )
-"""All columns of a grid's table, in order. `finish_reason`, `probe_confidences`, `probe_tokens` and `text` are optional."""
+"""All columns of a grid's table, in order; `OPTIONAL` names those that may be absent."""
 
 OPTIONAL = ("finish_reason", "probe_confidences", "probe_tokens", "text")
 
@@ -120,7 +120,9 @@ def _check_numbering(table: pa.Table, name: str) -> None:
     twice[kept] = False
     if twice.any():
         row = int(first[int(np.flatnonzero(twice)[0])])
-        raise GridError(f"{name}: row {row}, column 'question': the text of an earlier question; give each one question_id")
+        raise GridError(
+            f"{name}: row {row}, column 'question': the text of an earlier question; give each one question_id"
+        )
 
 
 def _check_probe_column(table: pa.Table, column: str, lengths: Any, name: str) -> None:
@@ -149,5 +151,11 @@ def _refuse_first(wrong: Any, name: str, column: str, what: str, values: Any = N
     rows = np.flatnonzero(wrong.astype(bool))
     if rows.size:
         row = int(rows[0])
-        value = "" if values is None else f"{values[row]} " if isinstance(values, np.ndarray) else f"{values[row].as_py()!r} "
+        value = (
+            ""
+            if values is None
+            else f"{values[row]} "
+            if isinstance(values, np.ndarray)
+            else f"{values[row].as_py()!r} "
+        )
         raise GridError(f"{name}: row {row}, column {column!r}: {value}{what}")

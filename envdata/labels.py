@@ -47,7 +47,8 @@ class LabelBook:
             self._label_of[distinct] = self.revealed[own] + rank
             self.revealed[own[starts]] += counts
             label = self._label_of[place]
-        return label.astype(np.int64)
+        labels: Ints = label.astype(np.int64)
+        return labels
 
     def code(self, episode: int, label: int) -> int | None:
         """The answer code that `label` stands for in `episode`, None if it was not revealed there."""

@@ -10,7 +10,7 @@ from envdata.gridarrays import Int32
 
 @lru_cache(maxsize=4096)
 def published_order(branches: int, seed: int) -> Int32:
-    """A shuffle of `range(branches)` by a fresh `random.Random(seed)`, as in the published evaluation; shape (branches,).
+    """A shuffle of `range(branches)` by a fresh `random.Random(seed)`, as in the published evaluation: (branches,).
 
     Repeat r of an evaluation uses the evaluation's seed + r, for every question alike.
     """

@@ -1,8 +1,8 @@
 """Import of replay data in the JSON form of the public AutoTTS release.
 
-A file is a list with one object a question: `question`, `gold_answer`, `probe_freq` (Δ in tokens) and `each_branch`, a
-list of `[probe_answers, tokens, final_answer]`. `tokens` and Δ times the number of probes agree only roughly there; both
-are kept as they stand.
+A file is a list with one object a question: `question`, `gold_answer`, `probe_freq` (Δ in tokens) and `each_branch`,
+a list of `[probe_answers, tokens, final_answer]`. `tokens` and Δ times the number of probes agree only roughly there;
+both are kept as they stand.
 """
 
 import json
@@ -27,8 +27,8 @@ class Imported:
 def import_folder(folder: Path, out: Path) -> Iterator[Imported]:
     """Turn every `<model>/<benchmark>.json` below `folder` into `out/<model>/<benchmark>.parquet`, one at a time.
 
-    `folder` may also hold them one level down, in `grids/`. Raises GridError if there is none, or for a file that is not
-    of the form above; files imported before it stay.
+    `folder` may also hold them one level down, in `grids/`. Raises GridError if there is none, or for a file that is
+    not of the form above; files imported before it stay.
     """
     base = next((place for place in (folder, folder / "grids") if any(place.glob("*/*.json"))), None)
     if base is None:

@@ -4,14 +4,14 @@ This is the one place where they stand. They are written over arrays, so that th
 settled at once; one episode is simply an array of length one. The *world* behind an episode (`World`: a replay grid, a
 live model) says how a branch goes on; the rules say whether it may, and who pays.
 
-A call applies one action to distinct branches of one episode, all or nothing. Costs, in tokens (paper, Section 2, with
-the last interval of a branch costing what it really holds): each branch advanced costs what the world decoded, at most Δ
-unless it is the branch's last step; a probe costs κ; a final answer costs nothing to look at. The call takes as long as
-its longest branch (sequential tokens), and calls add up.
+A call applies one action to distinct branches of one episode, all or nothing. Costs, in tokens (paper, Section 2,
+with the last interval of a branch costing what it really holds): each branch advanced costs what the world decoded,
+at most Δ unless it is the branch's last step; a probe costs κ; a final answer costs nothing to look at. The call
+takes as long as its longest branch (sequential tokens), and calls add up.
 
 A call is admitted if its worst case, Δ + κ a branch, fits what is left of the budget. A last step longer than Δ and
-FINISH, whose lengths nobody knows beforehand, run until the budget is spent and leave their branch unfinished: admission
-never depends on what is not revealed yet.
+FINISH, whose lengths nobody knows beforehand, run until the budget is spent and leave their branch unfinished:
+admission never depends on what is not revealed yet.
 """
 
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ class World(Protocol):
     """What lies behind the branches of many episodes. Places are flat: episode × width + branch."""
 
     def decode(self, places: Ints, depth: Ints, charged: Ints, to_end: Bools) -> Decoded:
-        """Go on by one interval, or to the end where `to_end`; `charged` is what going on has cost each branch so far."""
+        """Go on by one interval, or to the end where `to_end`; `charged` is what each branch's decoding cost so far."""
         ...
 
     def partial_depth(self, places: Ints, charged: Ints) -> Ints:

@@ -55,8 +55,8 @@ def area(tokens: Floats, accuracy: Floats, low: float, high: float) -> float:
     """Mean accuracy over log tokens in low … high, in the unit of `accuracy`: the one figure of a β sweep.
 
     At a number of tokens the curve stands at the best accuracy among its points that cost no more (what a user of the
-    sweep can have for that price), and at 0 before its first point. The result is the area under it divided by the width of
-    the range, so that it reads as an accuracy. `tokens` and `accuracy` have shape (P,), in any order.
+    sweep can have for that price), and at 0 before its first point. The result is the area under it divided by the
+    width of the range, so that it reads as an accuracy. `tokens` and `accuracy` have shape (P,), in any order.
     """
     return float(areas(tokens[None], accuracy[None], low, high)[0])
 

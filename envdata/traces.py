@@ -117,7 +117,9 @@ class TraceLog:
             {
                 "question": question,
                 "call": kept["call"].astype(np.int32),
-                "action": pa.array([Op(op).name for op in kept["op"]]).dictionary_encode().cast(SCHEMA.field("action").type),
+                "action": pa.array([Op(op).name for op in kept["op"]])
+                .dictionary_encode()
+                .cast(SCHEMA.field("action").type),
                 "branch": kept["branch"].astype(np.int32),
                 "depth": kept["depth"].astype(np.int32),
                 "finished": kept["finished"].astype(bool),

@@ -48,7 +48,9 @@ def _source(name: str, spec: str) -> str:
         data = path.read_bytes()
     except OSError as error:
         known = ", ".join(SHIPPED)
-        raise CandidateError(f"{spec!r}: no such controller ({error.strerror}); give a file or one of {known}") from None
+        raise CandidateError(
+            f"{spec!r}: no such controller ({error.strerror}); give a file or one of {known}"
+        ) from None
     if len(data) > MAX_SOURCE:
         raise CandidateError(f"{spec!r}: {len(data)} bytes of source; the limit is {MAX_SOURCE}")
     try:

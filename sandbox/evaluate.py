@@ -95,7 +95,7 @@ class Evaluator:
     """Evaluates candidates in sandboxes, on one process or several. A context manager."""
 
     def __init__(self, settings: Settings, *, sandbox: str = "auto", jobs: int = 1) -> None:
-        """`sandbox` names a backend, or `auto`. Raises SandboxUnavailable if there is none, ValueError for bad `jobs`."""
+        """`sandbox` names a backend, or `auto`. Raises SandboxUnavailable if there is none."""
         if jobs < 1:
             raise ValueError(f"jobs is {jobs}; give 1 or more")
         self.settings, self.jobs = settings, jobs
@@ -176,7 +176,9 @@ def _chunks(plans: Sequence[Plan], jobs: int) -> Iterator[_Chunk]:
         betas = (1.0,) if plan.betas is None else plan.betas
         for grid in plan.grids:
             every = [
-                Repeat(beta, repeat, repeat == 0 and (beta in plan.traced or (plan.betas is None and bool(plan.traced))))
+                Repeat(
+                    beta, repeat, repeat == 0 and (beta in plan.traced or (plan.betas is None and bool(plan.traced)))
+                )
                 for beta in betas
                 for repeat in range(plan.repeats)
             ]

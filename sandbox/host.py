@@ -98,7 +98,7 @@ class Host:
         self.close()
 
     def start(self) -> None:
-        """Launch the sandbox and compile the candidate. Raises CandidateFailed, SandboxUnavailable, InfrastructureError."""
+        """Launch the sandbox and compile the candidate. Raises CandidateFailed, InfrastructureError."""
         for attempt in range(1, LAUNCHES + 1):
             try:
                 return self._launch()
@@ -187,7 +187,9 @@ class Host:
         while not self.versions:
             if time.monotonic() > deadline:
                 seconds = self._limits.start_seconds
-                raise CandidateFailed(Status.TIMEOUT, f"the file was not compiled in {seconds:g} s (limit start_seconds)")
+                raise CandidateFailed(
+                    Status.TIMEOUT, f"the file was not compiled in {seconds:g} s (limit start_seconds)"
+                )
             self._gather(0.5)
 
     def _started(self) -> Running:
@@ -225,7 +227,8 @@ class Host:
         return quoted(running.explain())
 
     def _read_worker(self, worker: Worker) -> None:
-        assert worker.channel is not None and worker.outbox is not None  # noqa: S101 - in `_by_descriptor`
+        assert worker.channel is not None  # noqa: S101 - in `_by_descriptor`
+        assert worker.outbox is not None  # noqa: S101
         try:
             worker.outbox.flush()
             data = worker.channel.recv(1 << 18)

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,8 @@ class Repeat:
 class Settings:
     """How an evaluation is run; the same for all its candidates."""
 
-    terms: Terms = Terms()
-    limits: Limits = Limits()
+    terms: Terms = field(default_factory=Terms)
+    limits: Limits = field(default_factory=Limits)
     seed: int = 0
     order: str = "published"
     show_answers: bool = False
@@ -253,9 +253,9 @@ def _hear_description(host: Host, schedules: int) -> dict[str, Any]:
             match said:
                 case {"status": int(code), "why": str(why)} if code in _KNOWN_FAILURES:
                     raise CandidateFailed(Status(code), quoted(why))
-                case {"name": str(name), "doc": str(doc), "schedules": list(listed)} if (
-                    len(listed) == schedules and all(map(_is_schedule, listed))
-                ):
+                case {"name": str(name), "doc": str(doc), "schedules": list(listed)} if len(
+                    listed
+                ) == schedules and all(map(_is_schedule, listed)):
                     return {"name": quoted(name, 80), "doc": quoted(doc, 2000), "schedules": listed}
                 case _:
                     raise CandidateFailed(Status.PROTOCOL_ERROR, "the worker sent no description")

@@ -13,7 +13,7 @@ import numpy as np
 from envdata.actions import Op, Refusal
 from envdata.episodes import Episodes, Played
 from envdata.rules import Calls, Ints
-from sandbox.inside.wire import HEADER, MAX_TEXT
+from sandbox.inside.wire import CALL_FIELDS, HEADER, MAX_TEXT
 from sandbox.quoting import quoted
 from sandbox.status import Status
 
@@ -25,6 +25,11 @@ _TEXTS = np.zeros(256, bool)
 _TEXTS[[Op.NOTE, Op.FAIL]] = True
 _KNOWN = np.zeros(256, bool)
 _KNOWN[list(Op)] = True
+
+# Looked up once: an enumeration's members are slow to reach in Python 3.11.
+_PRUNE, _NOTE, _ANSWER = int(Op.PRUNE), int(Op.NOTE), int(Op.ANSWER)
+
+_NO_CALLS = np.zeros(0, np.int32)
 
 _FAILURES = frozenset({Status.EXCEPTION, Status.CONTRACT_ERROR, Status.OUT_OF_MEMORY})
 """What a worker may say of one of its episodes."""
@@ -48,7 +53,7 @@ class Broken:
 
 @dataclass
 class _Calls:
-    """The calls of all frames, episodes numbered across groups."""
+    """The calls of several frames, episodes numbered across groups."""
 
     frame: Ints
     episode: Ints
@@ -56,7 +61,8 @@ class _Calls:
     value: Ints
     count: Ints
     branch: Ints
-    texts: list[bytes]
+    texts: Iterator[bytes]
+    """One for each NOTE and FAIL, in order."""
 
 
 def serve(episodes: Episodes, frames: list[Frame], *, show_answers: bool) -> tuple[dict[int, bytes], list[Broken]]:
@@ -66,88 +72,106 @@ def serve(episodes: Episodes, frames: list[Frame], *, show_answers: bool) -> tup
     """
     parsed, broken = _parse(episodes, frames)
     ops = parsed.op
-    prunes = np.flatnonzero(ops == Op.PRUNE)
+    prunes = np.flatnonzero(ops == _PRUNE)
     if prunes.size:
         refusals = episodes.prune(parsed.episode[prunes], parsed.value[prunes])
-        for at in prunes[refusals != Refusal.ADMITTED].tolist():
+        for at in prunes[refusals != 0].tolist():
             broken.append(_broken(frames[parsed.frame[at]], "PRUNE of a branch that cannot be pruned"))
-    with_text = iter(parsed.texts)
-    for at in np.flatnonzero(_TEXTS[ops] | (ops == Op.ANSWER)).tolist():
-        why = _end_or_note(episodes, parsed, at, with_text)
+    for at in np.flatnonzero(_TEXTS[ops] | (ops == _ANSWER)).tolist():
+        why = _end_or_note(episodes, parsed, at)
         if why:
             broken.append(_broken(frames[parsed.frame[at]], why))
     moves = np.flatnonzero(_MOVES[ops])
     if not moves.size:
         return {}, broken
-    calls = Calls(
-        parsed.episode[moves], ops[moves], parsed.value[moves] != 0, parsed.count[moves], parsed.branch
-    )
+    calls = Calls(parsed.episode[moves], ops[moves], parsed.value[moves] != 0, parsed.count[moves], parsed.branch)
     played = episodes.play(calls)
     return _replies(episodes, frames, parsed.frame[moves], calls, played, show_answers), broken
 
 
 def _parse(episodes: Episodes, frames: list[Frame]) -> tuple[_Calls, list[Broken]]:
-    calls, branches, frame_of, texts = [], [], [], []
-    broken: list[Broken] = []
-    for index, frame in enumerate(frames):
-        n_calls, n_branches, n_text, _ = HEADER.unpack_from(frame.data)
-        own = np.frombuffer(frame.data, np.int32, n_calls * 4, HEADER.size).reshape(-1, 4).astype(np.int64)
+    """The calls of all frames that make sense, and the frames that do not."""
+    heads = [HEADER.unpack_from(frame.data) for frame in frames]
+    tables, lists = [], []
+    for frame, (n_calls, n_branches, _, _) in zip(frames, heads, strict=True):
         at = HEADER.size + n_calls * 16
-        listed = np.frombuffer(frame.data, np.int32, n_branches, at).astype(np.int64)
-        text = frame.data[at + n_branches * 4 :]
-        why = _wrong(own, n_branches, n_text, episodes.questions)
-        if why:
-            broken.append(_broken(frame, why))
-            continue
-        own[:, 0] += frame.group * episodes.questions
-        calls.append(own)
-        branches.append(listed)
-        frame_of.append(np.full(n_calls, index))
-        if n_text:
-            ends = np.cumsum(own[_TEXTS[own[:, 1]], 3])
-            texts += [text[start:end] for start, end in zip([0, *ends.tolist()], ends.tolist(), strict=False)]
-        elif n_calls:
-            texts += [b""] * int(_TEXTS[own[:, 1]].sum())
-    if not calls:
-        nothing = np.zeros(0, np.int64)
-        return _Calls(nothing, nothing, nothing, nothing, nothing, nothing, []), broken
-    table = np.concatenate(calls)
-    columns = np.ascontiguousarray(table.T)
-    return _Calls(np.concatenate(frame_of), *columns, np.concatenate(branches), texts), broken
+        tables.append(np.frombuffer(frame.data, np.int32, n_calls * CALL_FIELDS, HEADER.size))
+        lists.append(np.frombuffer(frame.data, np.int32, n_branches, at))
+    sizes = np.array(heads, np.int64).reshape(-1, 4)
+    columns = np.concatenate([*tables, _NO_CALLS]).reshape(-1, CALL_FIELDS).T.astype(np.int64)
+    frame_of = np.repeat(np.arange(len(frames)), sizes[:, 0])
+    why = _wrong(columns, frame_of, sizes, episodes.questions)
+    if why:
+        broken = [_broken(frames[index], reason) for index, reason in sorted(why.items())]
+        kept = [index for index in range(len(frames)) if index not in why]
+        parsed, _ = _parse(episodes, [frames[index] for index in kept])
+        parsed.frame = np.array(kept, np.int64)[parsed.frame]
+        return parsed, broken
+    episode, op, value, count = columns
+    group = np.array([frame.group for frame in frames], np.int64)
+    branch = np.concatenate([*lists, _NO_CALLS]).astype(np.int64)
+    texts = _texts(frames, heads, frame_of, op, count)
+    return _Calls(frame_of, episode + group[frame_of] * episodes.questions, op, value, count, branch, texts), []
 
 
-def _wrong(calls: Ints, n_branches: int, n_text: int, questions: int) -> str | None:
-    """Why a frame's calls make no sense, None if they do. `calls` is (n, 4): episode, op, value, count."""
-    if not len(calls):
-        return "a frame without calls"
-    episode, op, _, count = calls.T
-    if ((op < 0) | (op > 255)).any() or not _KNOWN[op].all():
-        return "an action that does not exist"
-    if ((episode < 0) | (episode >= questions)).any():
-        return f"an episode outside 0 … {questions - 1}"
+def _texts(frames: list[Frame], heads: list[tuple[int, ...]], frame_of: Ints, op: Ints, count: Ints) -> Iterator[bytes]:
+    """The texts of NOTE and FAIL entries, in their order."""
+    spoken = np.flatnonzero(_TEXTS[op])
+    at = [len(frame.data) - n_text for frame, (_, _, n_text, _) in zip(frames, heads, strict=True)]
+    for index, size in zip(frame_of[spoken].tolist(), count[spoken].tolist(), strict=True):
+        yield frames[index].data[at[index] : at[index] + size]
+        at[index] += size
+
+
+def _wrong(columns: Ints, frame_of: Ints, sizes: Ints, questions: int) -> dict[int, str]:
+    """Why frames make no sense, by their number; empty if all do.
+
+    `columns` is (4, n), the calls: episode, op, value, count; `sizes` is (frames, 4), the headers.
+    """
+    episode, op, _, count = columns
+    n = len(sizes)
+    why: dict[int, str] = {}
+
+    def refuse(frames: Ints, reason: str) -> None:
+        for index in frames.tolist():
+            why.setdefault(index, reason)
+
+    refuse(np.flatnonzero(sizes[:, 0] == 0), "a frame without calls")
+    known = (op >= 0) & (op < len(_KNOWN))
+    known &= _KNOWN[np.where(known, op, 0)]
+    if not known.all():
+        refuse(frame_of[~known], "an action that does not exist")
+        return why
+    outside = (episode < 0) | (episode >= questions)
+    if outside.any():
+        refuse(frame_of[outside], f"an episode outside 0 … {questions - 1}")
+        return why
     if (count < 0).any():
-        return "a negative number of branches"
-    if int(count[_LISTS[op]].sum()) != n_branches:
-        return "a branch list that is not as long as its calls say"
-    spoken = count[_TEXTS[op]]
-    if int(spoken.sum()) != n_text or (spoken > MAX_TEXT).any():
-        return "text that is not as long as its calls say, or too long"
+        refuse(frame_of[count < 0], "a negative number of branches")
+        return why
+    listed = np.bincount(frame_of, weights=np.where(_LISTS[op], count, 0), minlength=n)
+    refuse(np.flatnonzero(listed != sizes[:, 1]), "a branch list that is not as long as its calls say")
+    said = np.where(_TEXTS[op], count, 0)
+    spoken = np.bincount(frame_of, weights=said, minlength=n)
+    refuse(np.flatnonzero(spoken != sizes[:, 2]), "text that is not as long as its calls say")
+    refuse(frame_of[said > MAX_TEXT], "text that is too long")
     # Of one episode, one entry at most may be more than a PRUNE or a NOTE, and it comes last.
-    final = (op != Op.PRUNE) & (op != Op.NOTE)
-    last = np.full(questions, -1)
-    last[episode] = np.arange(len(op))
-    if (last[episode[final]] != np.flatnonzero(final)).any():
-        return "an action after one that was not answered yet"
-    return None
+    final = np.flatnonzero((op != _PRUNE) & (op != _NOTE))
+    key = frame_of * questions + episode
+    last = np.full(n * questions, -1)
+    last[key] = np.arange(len(op))
+    early = final[last[key[final]] != final]
+    refuse(frame_of[early], "an action after one that was not answered yet")
+    return why
 
 
-def _end_or_note(episodes: Episodes, parsed: _Calls, at: int, texts: Iterator[bytes]) -> str | None:
+def _end_or_note(episodes: Episodes, parsed: _Calls, at: int) -> str | None:
     """Apply ANSWER, FAIL or NOTE; returns why it is not one a worker sends."""
     episode, op, value = int(parsed.episode[at]), int(parsed.op[at]), int(parsed.value[at])
     if op == Op.ANSWER:
         refusal = episodes.answer(episode, None if value == -1 else value, Status.OK)
         return None if refusal == Refusal.ADMITTED else f"ANSWER with label {value}: {refusal.name}"
-    text = quoted(next(texts).decode("utf-8", "replace"))
+    text = quoted(next(parsed.texts).decode("utf-8", "replace"))
     if op == Op.NOTE:
         if episodes.ledger.over[episode]:
             return "a NOTE after the episode's end"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -74,7 +75,7 @@ def _mean(own: pa.Table, column: str) -> float:
     return float(np.mean(own.column(column).to_numpy()))
 
 
-def _codes(column: pa.ChunkedArray) -> np.ndarray:
+def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.generic]:
     if pa.types.is_dictionary(column.type):
         return np.asarray(column.combine_chunks().indices)
     return np.asarray(pc.fill_null(column, -1.0))

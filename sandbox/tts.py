@@ -124,7 +124,7 @@ class Answer(int):
 
 
 class Branch:
-    """One reasoning trace of the model, as far as it was followed. Made by `Episode.branch`; read it, do not write it."""
+    """One reasoning trace of the model, as far as it was followed; made by `Episode.branch`, to be read only."""
 
     __slots__ = ("_answers", "answer", "confidence", "depth", "finished", "index", "probed", "pruned")
 
@@ -395,7 +395,8 @@ def confidence(first: int, second: int) -> float:
     stopping rule of Adaptive-Consistency, arXiv 2305.11860).
     """
     n = first + second + 1
-    return sum(math.comb(n, k) for k in range(first + 1)) / 2**n
+    tail: int = sum(math.comb(n, k) for k in range(first + 1))
+    return tail / (1 << n)
 
 
 def _listed(branches: "Branch | Iterable[Branch]") -> list[Branch]:

@@ -20,26 +20,39 @@ DEFAULT_BETAS = "0:1:0.1"
 
 @click.command("evaluate")
 @click.argument("controllers", nargs=-1, required=True, metavar="CONTROLLER...")
-@click.option("--grid", "grids", multiple=True, required=True, metavar="FILE", help="A replay grid; may be given again.")
+@click.option(
+    "--grid", "grids", multiple=True, required=True, metavar="FILE", help="A replay grid; may be given again."
+)
 @click.option("--betas", type=Betas(), default=DEFAULT_BETAS, show_default=True, help="As 0,0.5,1 or 0:1:0.1.")
 @evaluation_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write all episodes here, as Parquet.")
 @click.option(
-    "--traces", "traces_out", type=click.Path(path_type=Path, dir_okay=False),
+    "--traces",
+    "traces_out",
+    type=click.Path(path_type=Path, dir_okay=False),
     help="Write the action-by-action traces of repeat 0 here, as Parquet.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def evaluate_command(
-    controllers: tuple[str, ...], grids: tuple[str, ...], betas: tuple[float, ...], repeats: int, sandbox: str, jobs: int,
-    out: Path | None, traces_out: Path | None, as_json: bool, quiet: bool, **terms: Any,
+    controllers: tuple[str, ...],
+    grids: tuple[str, ...],
+    betas: tuple[float, ...],
+    repeats: int,
+    sandbox: str,
+    jobs: int,
+    out: Path | None,
+    traces_out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **terms: Any,
 ) -> None:
     """Evaluate controllers over replay grids; no model is called.
 
     A CONTROLLER is a file, or one of sc, asc, esc, answer_consistency, st_bon, parallel_probe and cmc, with settings
     that override its schedule if wanted, as in asc:max_branches=64,threshold=0.95. One whose schedule ignores β is run
     once. Accuracies come with their 95 % interval over questions.
-    """  # noqa: D301
+    """
     try:
         settings = make_settings(**terms)
     except ValueError as error:
@@ -63,7 +76,11 @@ def evaluate_command(
 
 
 def _plan(
-    evaluator: Evaluator, candidate: Candidate, grids: tuple[str, ...], betas: tuple[float, ...], repeats: int,
+    evaluator: Evaluator,
+    candidate: Candidate,
+    grids: tuple[str, ...],
+    betas: tuple[float, ...],
+    repeats: int,
     traced: frozenset[float],
 ) -> Plan:
     """What to play of a candidate: once if its schedule is the same for every β, those asked for and a few more."""
@@ -113,7 +130,9 @@ def print_table(rows: list[Row], *, sandbox: str, answers_shown: bool) -> None:
     from rich.text import Text
 
     shown = ", answers shown to controllers" if answers_shown else ""
-    table = Table(title=f"accuracy with its 95 % interval over questions; sandbox {sandbox}{shown}", title_justify="left")
+    table = Table(
+        title=f"accuracy with its 95 % interval over questions; sandbox {sandbox}{shown}", title_justify="left"
+    )
     for name in ("controller", "grid"):
         table.add_column(name, overflow="fold")
     for name in ("β", "accuracy %", "tokens", "sequential", "branches", "episodes"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import numpy.typing as npt
 
 from envdata.grid import Grid
 from envdata.published import import_folder
@@ -41,7 +42,9 @@ def info(grids: tuple[str, ...], as_json: bool) -> None:
             continue
         width = max(map(len, facts))
         for name, value in facts.items():
-            click.echo(f"{name:<{width}}  {json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value}")
+            click.echo(
+                f"{name:<{width}}  {json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value}"
+            )
         click.echo()
 
 
@@ -69,12 +72,12 @@ def describe(grid: Grid) -> dict[str, object]:
     }
 
 
-def _span(values: np.ndarray) -> str:
+def _span(values: npt.NDArray[np.integer]) -> str:
     low, high = int(values.min()), int(values.max())
     return str(low) if low == high else f"{low} … {high}, mean {values.mean():.1f}"
 
 
-def _majority(grid: Grid, final: np.ndarray) -> float:
+def _majority(grid: Grid, final: npt.NDArray[np.integer]) -> float:
     """How often the most frequent final answer of all branches (the first met among equals) is the gold one."""
     firsts = grid.arrays.first_branch
     right = 0

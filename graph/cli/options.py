@@ -13,7 +13,7 @@ from sandbox.playing import Settings
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Betas(click.ParamType):
+class Betas(click.ParamType[tuple[float, ...]]):
     """Values of β: `0,0.5,1`, or `0:1:0.1` for a range with both ends."""
 
     name = "betas"
@@ -32,7 +32,7 @@ class Betas(click.ParamType):
         return tuple(sorted(set(betas)))
 
 
-class ProbeCost(click.ParamType):
+class ProbeCost(click.ParamType[int | None]):
     """κ_probe: a number of tokens, or `recorded` for the grid's own costs."""
 
     name = "tokens|recorded"
@@ -67,7 +67,7 @@ def evaluation_options(command: Command) -> Command:
                 "--order", type=click.Choice(["published"]), default="published", show_default=True,
                 help="How branches are ordered.",
             ),
-            click.option("--budget", type=click.IntRange(1), help="Tokens that an episode may spend.  [default: unlimited]"),
+            click.option("--budget", type=click.IntRange(1), help="Tokens an episode may spend.  [default: no limit]"),
             click.option(
                 "--max-branches", type=click.IntRange(1), default=MAX_BRANCHES, show_default=True,
                 help="Branches that an episode may open.",

@@ -25,7 +25,8 @@ def episode_progress(what: str, *, quiet: bool) -> Iterator[Progress | None]:
 
 def _bar(what: str) -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bars, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("episodes"))
     with Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:

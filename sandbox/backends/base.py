@@ -66,7 +66,7 @@ class Running(Protocol):
         ...
 
     def send(self, data: bytes, descriptor: int | None = None) -> None:
-        """Send bytes to the zygote, with a descriptor if one is given (not in relay mode). Raises OSError if it is gone."""
+        """Send bytes to the zygote, with a descriptor if given (not in relay mode). Raises OSError if it is gone."""
         ...
 
     def kill(self) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sandbox.backends.base import Received, SandboxUnavailable
 from sandbox.streams import Outbox
@@ -25,8 +25,8 @@ class LocalRunning:
         try:
             self._process = subprocess.Popen(
                 list(command),
-                stdin=theirs,
-                stdout=theirs,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
                 stderr=printed,
                 env=dict(environment),
                 cwd="/",
@@ -87,10 +87,10 @@ class LocalRunning:
         return f"exit status {status}" + (f": {words}" if words else "")
 
 
-def _read(take: "object") -> bytes | None:
+def _read(take: Callable[[], bytes]) -> bytes | None:
     """What there is to read; None for nothing yet, empty at the end."""
     try:
-        data: bytes = take()  # type: ignore[operator]
+        data = take()
     except BlockingIOError:
         return None
     except OSError:

@@ -1,4 +1,4 @@
-"""ST-BoN: start n branches, keep the one that agrees with the others early on, and finish it alone (arXiv 2503.01422)."""
+"""ST-BoN: start n branches, keep the one that agrees with the others early, finish it alone (arXiv 2503.01422)."""
 
 from sandbox.tts import Answer, Controller, Episode, majority
 

@@ -48,7 +48,9 @@ def serve(channel: int, code: CodeType) -> None:
 class _Hub:
     """The link of all episodes of a job (`sandbox.tts.Link`)."""
 
-    def __init__(self, channel: int, job: dict[str, Any], controller: type[tts.Controller], knobs: dict[str, Any]) -> None:
+    def __init__(
+        self, channel: int, job: dict[str, Any], controller: type[tts.Controller], knobs: dict[str, Any]
+    ) -> None:
         self._channel = channel
         self._job = job
         self._controller = controller
@@ -127,7 +129,7 @@ class _Hub:
             return self._calls.extend((number, Op.ANSWER, -1, 0))
         labels = episode._labels
         if type(answer) is not tts.Answer or not any(answer is label for label in labels):
-            why = f"solve() returned {type(answer).__name__} {_safely(answer)}, not an Answer that this episode revealed, or None"
+            why = f"solve() returned {type(answer).__name__} {_safely(answer)}, not None or an Answer of this episode"
             return self._fail(number, Status.CONTRACT_ERROR, why)
         return self._calls.extend((number, Op.ANSWER, int(answer), 0))
 
@@ -170,7 +172,9 @@ def _load(code: CodeType) -> type[tts.Controller]:
         for value in list(module.__dict__.values())
         if isinstance(value, type) and issubclass(value, tts.Controller) and value.__module__ == MODULE
     ]
-    leaves = [one for one in dict.fromkeys(found) if not any(other is not one and issubclass(other, one) for other in found)]
+    leaves = [
+        one for one in dict.fromkeys(found) if not any(other is not one and issubclass(other, one) for other in found)
+    ]
     if len(leaves) != 1:
         names = ", ".join(one.__name__ for one in leaves) or "none"
         raise Broken(Status.CONTRACT_ERROR, f"the file must define one subclass of Controller; it defines {names}")

@@ -6,12 +6,13 @@ Every frame is a header of four unsigned 32-bit numbers and then what they count
         calls × int32[4] (episode, op, value, count), branches × int32, text as UTF-8
     host → worker: (replies, targets, text bytes, 1 if confidences follow)
         replies × int32[2] (refusal, targets), replies × int64 (tokens), targets × int32 (label × 2 + parsed, or −1),
-        targets × int32 (depth × 2 + finished), targets × float64 (confidences), text: a JSON list of [episode, label, spelling]
+        targets × int32 (depth × 2 + finished), targets × float64 (confidences),
+        text: a JSON list of [episode, label, spelling]
 
-`value` is 1 for a call that looks (BRANCH, CONTINUE), the branch for PRUNE, the label or −1 for ANSWER, the status for FAIL. `count`
-is the number of branches (BRANCH: to open; otherwise as many entries of the branch list), for NOTE and FAIL the number
-of text bytes. Of one episode a frame holds PRUNE and NOTE entries and then at most one other, which alone is replied to
-(ANSWER and FAIL are not). Before the first frame the host sends the job as one text frame.
+`value` is 1 for a call that looks (BRANCH, CONTINUE), the branch for PRUNE, the label or −1 for ANSWER, the status
+for FAIL. `count` is the number of branches (BRANCH: to open; otherwise as many entries of the branch list), for NOTE
+and FAIL the number of text bytes. Of one episode a frame holds PRUNE and NOTE entries and then at most one other,
+which alone is replied to (ANSWER and FAIL are not). Before the first frame the host sends the job as one text frame.
 """
 
 import json
