@@ -1,50 +1,111 @@
 """The `bubblewrap` backend: namespaces of its own, a file tree of Python and the worker alone, no privileges."""
 
+import functools
 import shutil
+import subprocess
 from pathlib import Path
 
-from sandbox.backends import payload
+from sandbox.backends import diagnosis, payload
 from sandbox.backends.base import PYTHON_FLAGS, Limits, Running, SandboxUnavailable, clean_environment
 from sandbox.backends.local import LocalRunning
 
 WORKER = "/autotts"
 """Where our files are in the sandbox."""
 
+NAMESPACES = ("user", "pid", "net", "ipc", "uts")
+"""The cgroup namespace joins them where the kernel has it."""
+
+DEVICES = ("null", "zero", "urandom")
+"""All that there is of /dev. No terminals, and no /dev/shm: it could be written to."""
+
+
 class BubblewrapBackend:
     """Runs the zygote under bwrap, as nobody, without network, /proc, capabilities or a writable file."""
 
     name = "bubblewrap"
 
-    def launch(self, limits: Limits) -> Running:
-        """Start a sandbox; raises SandboxUnavailable if bwrap is not installed."""
-        del limits
-        bwrap = shutil.which("bwrap")
-        if bwrap is None:
-            raise SandboxUnavailable("bubblewrap is not installed (no bwrap on the PATH)")
-        return LocalRunning(command(bwrap), {})
+    def __init__(self, without: frozenset[str] = frozenset()) -> None:
+        """`without` names defences to leave out, for the tests that show what each is good for."""
+        self._without = without
+        self._command: list[str] | None = None
 
-def command(bwrap: str) -> list[str]:
-    """The whole command line, in the order in which bwrap builds the tree."""
+    def launch(self, limits: Limits) -> Running:
+        """Start a sandbox; raises SandboxUnavailable with the reason and the remedy if bubblewrap does not work here."""
+        del limits
+        if self._command is None:
+            found = trial()
+            if found is not None:
+                raise SandboxUnavailable(str(found))
+            bwrap = shutil.which("bwrap")
+            assert bwrap is not None  # noqa: S101 - the trial ran it
+            self._command = command(bwrap, self._without)
+        return LocalRunning(self._command, {})
+
+
+def trial() -> diagnosis.Diagnosis | None:
+    """Why bubblewrap does not work here, None if it does. A success is remembered, so that jobs do not repeat it."""
+    if _succeeded:
+        return None
+    found = diagnosis.diagnose(diagnosis.observe())
+    if found is None:
+        _succeeded.append(True)
+    return found
+
+
+_succeeded: list[bool] = []
+
+
+def command(bwrap: str, without: frozenset[str] = frozenset()) -> list[str]:
+    """The whole command line, in the order in which bwrap builds the tree.
+
+    The root is a tmpfs of bwrap's own that is made read-only at the end; everything in it is bound read-only.
+    """
     python = payload.interpreter()
-    line = [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    line += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--clearenv"]
+    line = [bwrap, *(f"--unshare-{name}" for name in NAMESPACES if name not in without)]
+    line += ["--unshare-cgroup-try", "--die-with-parent", "--new-session"]
+    if "user" not in without:
+        line += ["--uid", "65534", "--gid", "65534", *_no_further_namespaces(bwrap)]
+    if "capabilities" not in without:
+        line += ["--cap-drop", "ALL"]
+    if "uts" not in without:
+        line += ["--hostname", "sandbox"]
+    if "environment" not in without:
+        line += ["--clearenv"]
     for name, value in clean_environment().items():
         line += ["--setenv", name, value]
-    line += ["--ro-bind", "/usr", "/usr"]
-    for folder in ("/bin", "/lib", "/lib64"):
+    line += _tree(python) if "tree" not in without else ["--bind", "/", "/", "--proc", "/proc"]
+    if "read-only" in without:
+        line += ["--tmpfs", "/tmp"]  # noqa: S108 - in the sandbox
+    elif "tree" not in without:
+        line += ["--remount-ro", "/"]
+    line += ["--chdir", "/"]
+    where = WORKER if "tree" not in without else str(payload.INSIDE.parent)
+    paths = [where] if "tree" not in without else [where, *{str(path.parent) for path in payload.packages().values()}]
+    start = f"import sys; sys.path[:0] = {paths!r}; from sandbox.inside.zygote import main; main()"
+    arguments = [f"--without={','.join(sorted(without))}"] if without else []
+    return [*line, "--", str(python.executable), *PYTHON_FLAGS, "-c", start, *arguments]
+
+
+def _tree(python: payload.Interpreter) -> list[str]:
+    line: list[str] = []
+    for folder in ("/lib", "/lib64"):
         if Path(folder).is_symlink():
             line += ["--symlink", str(Path(folder).readlink()), folder]
-        elif Path(folder).is_dir():
-            line += ["--ro-bind", folder, folder]
-    if not python.prefix.is_relative_to("/usr"):
-        line += ["--ro-bind", str(python.prefix), str(python.prefix)]
-    for hidden in python.hidden:
-        line += ["--tmpfs", str(hidden), "--remount-ro", str(hidden)]
-    for name, source in payload.files().items():
+    for path in python.shown:
+        line += ["--ro-bind", str(path), str(path)]
+    for path in python.hidden:
+        line += ["--tmpfs", str(path), "--remount-ro", str(path)]
+    for name, source in {**payload.files(), **payload.packages()}.items():
         line += ["--ro-bind", str(source), f"{WORKER}/{name}"]
-    for name, source in payload.packages().items():
-        line += ["--ro-bind", str(source), f"{WORKER}/{name}"]
-    line += ["--dev", "/dev", "--remount-ro", "/", "--chdir", "/"]
-    start = f"import sys; sys.path.insert(0, {WORKER!r}); from sandbox.inside.zygote import main; main()"
+    for name in DEVICES:
+        line += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    return line
 
-    return [*line, "--", str(python.executable), *PYTHON_FLAGS, "-c", start]
+
+@functools.cache
+def _no_further_namespaces(bwrap: str) -> tuple[str, ...]:
+    """The option that ends nesting, where this bwrap (0.8 or later) and this kernel have it."""
+    option = "--disable-userns"
+    tried = [bwrap, "--unshare-user", "--unshare-pid", option, "--ro-bind", "/", "/", "true"]
+    works = subprocess.run(tried, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False).returncode == 0
+    return (option,) if works else ()

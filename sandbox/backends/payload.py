@@ -1,12 +1,15 @@
 """What is put into a sandbox: Python, greenlet, numpy and scipy where they are installed, and a few files of ours.
 
-Nothing else of the project goes in: not the grids, not the host's side, not the shipped controllers.
+Nothing else of the project or of the machine goes in: not the grids, not the host's side, not the shipped controllers,
+not other packages, no shell. What is shown is listed piece by piece, because the project may be installed anywhere: in a
+virtual environment below /usr, in a Python's own site-packages, in a home folder that is also Python's prefix.
 """
 
 import importlib.util
 import os
 import sys
 import sysconfig
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,8 @@ FILES = {
     "sandbox/tts.py": INSIDE / "tts.py",
     "sandbox/status.py": INSIDE / "status.py",
     "sandbox/inside/__init__.py": INSIDE / "inside" / "__init__.py",
+    "sandbox/inside/confinement.py": INSIDE / "inside" / "confinement.py",
+    "sandbox/inside/landlock.py": INSIDE / "inside" / "landlock.py",
     "sandbox/inside/player.py": INSIDE / "inside" / "player.py",
     "sandbox/inside/seccomp.py": INSIDE / "inside" / "seccomp.py",
     "sandbox/inside/wire.py": INSIDE / "inside" / "wire.py",
@@ -27,15 +32,18 @@ FILES = {
 PACKAGES = ("greenlet", "numpy", "numpy.libs", "scipy", "scipy.libs")
 """Folders of the site-packages that candidates may import; the `.libs` ones hold the others' shared libraries."""
 
+_SYSTEM = (Path("/usr"), Path("/usr/local"))
+
 
 @dataclass(frozen=True)
 class Interpreter:
-    """The Python that runs in the sandbox, and the folders it needs."""
+    """The Python that runs in the sandbox, behind any virtual environment, and what it needs."""
 
     executable: Path
-    prefix: Path
+    shown: tuple[Path, ...]
+    """Folders and files that it needs: itself, its standard library, shared libraries."""
     hidden: tuple[Path, ...]
-    """Folders below the prefix that must look empty: other packages are none of a candidate's business."""
+    """Folders below `shown` ones that must look empty."""
 
 
 def files() -> dict[str, Path]:
@@ -59,12 +67,58 @@ def packages() -> dict[str, Path]:
 
 
 def interpreter() -> Interpreter:
-    """The interpreter that runs now, behind any virtual environment."""
-    prefix = Path(sys.base_prefix).resolve()
+    """The interpreter that runs now."""
     executable = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
-    candidates = {Path(path) for path in sysconfig.get_paths(vars={"base": str(prefix), "platbase": str(prefix)}).values()}
-    candidates |= {folder for folder in prefix.glob("lib/python3*/*-packages")}
-    candidates |= {folder for folder in Path("/usr").glob("*/lib/python3*/*-packages")}
-    candidates |= {folder for folder in Path("/usr").glob("lib/python3*/*-packages")}
-    hidden = sorted({folder.resolve() for folder in candidates if folder.name.endswith("-packages") and folder.is_dir()})
-    return Interpreter(executable, prefix, tuple(folder for folder in hidden if not os.path.islink(folder)))
+    shown = [executable, *_standard_library(), *_own_shared_libraries(), *_system_libraries()]
+    if Path("/etc/ld.so.cache").is_file():
+        shown.append(Path("/etc/ld.so.cache"))
+    shown = [path for path in dict.fromkeys(shown) if path.exists()]
+    return Interpreter(executable, tuple(shown), hidden_below(shown))
+
+
+def hidden_below(shown: Iterable[Path]) -> tuple[Path, ...]:
+    """The folders below `shown` ones that hold other packages, or this project, or whatever else is on `sys.path`."""
+    folders = [path for path in shown if path.is_dir()]
+    secret = {
+        Path(entry).resolve()
+        for entry in [*sys.path, *sysconfig.get_paths().values(), sys.prefix, os.getcwd()]
+        if entry
+    }
+    secret |= {INSIDE.parent.resolve(), Path.home().resolve()}
+    secret -= set(_standard_library())
+    secret -= {folder / "lib-dynload" for folder in _standard_library()}
+    for folder in folders:
+        for pattern in ("*-packages", "python3*/*-packages"):
+            secret |= {found.resolve() for found in folder.glob(pattern)}
+    inside = (
+        path for path in secret if path.is_dir() and any(path != at and path.is_relative_to(at) for at in folders)
+    )
+    return tuple(sorted(path for path in inside if path not in folders))
+
+
+def _standard_library() -> list[Path]:
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    places = [
+        Path(os.__file__).parent,
+        Path(sys.base_exec_prefix, sys.platlibdir, name),
+        Path(sys.base_prefix, "lib", name),
+    ]
+    return list(dict.fromkeys(place.resolve() for place in places if place.is_dir()))
+
+
+def _own_shared_libraries() -> list[Path]:
+    """`libpython`, and for a Python that brings all its libraries along (conda, uv) the others too."""
+    prefix = Path(sys.base_prefix).resolve()
+    pattern = "libpython*.so*" if prefix in _SYSTEM else "*.so*"
+    return [path for folder in ("lib", "lib64") for path in sorted((prefix / folder).glob(pattern)) if path.is_file()]
+
+
+def _system_libraries() -> list[Path]:
+    """Where the dynamic linker finds the C library and its like: Debian's folder for this machine, or all of /usr/lib."""
+    multiarch = str(sysconfig.get_config_var("MULTIARCH") or f"{os.uname().machine}-linux-gnu")
+    own = [Path("/usr/lib", multiarch), Path("/lib", multiarch)]
+    if any((folder / "libc.so.6").exists() for folder in own):
+        places = [*own, Path("/usr/lib64"), Path("/lib64")]
+    else:
+        places = [Path("/usr/lib64"), Path("/usr/lib"), Path("/lib64"), Path("/lib")]
+    return [place for place in places if place.is_dir() and place.resolve() == place]

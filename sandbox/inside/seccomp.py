@@ -88,9 +88,7 @@ def confine() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     prctl = libc.prctl
     prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_ulong]
-    if prctl(_PR_SET_NO_NEW_PRIVS, 1, None, 0, 0) or prctl(
-        _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_program, 0, 0
-    ):
+    if prctl(_PR_SET_NO_NEW_PRIVS, 1, None, 0, 0) or prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_program, 0, 0):
         number = ctypes.get_errno()
         raise Unsupported(number, f"the kernel refuses a seccomp filter ({os.strerror(number)})")
 

@@ -8,20 +8,23 @@ the bytes between the two as DATA messages.
 What a candidate prints goes to standard error, where the host counts and caps it.
 """
 
-import ast
 import contextlib
+import ctypes
 import gc
+import json
 import os
-import resource
 import selectors
 import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from types import CodeType
-from typing import Any
+from typing import Any, NoReturn
 
-from sandbox.inside import player, seccomp, wire
+from sandbox.inside import player, wire
+from sandbox.inside.confinement import Confinement, switched_off
+from sandbox.status import Status
 
 MESSAGE = struct.Struct("<IHH")
 LOAD, SPAWN, KILL, DATA, EXIT, LOADED, CLOSED = range(1, 8)
@@ -30,14 +33,18 @@ MAX_MESSAGE = 1 << 24
 PRELOADED = ("numpy", "scipy", "scipy.stats", "scipy.special")
 """Modules that are imported before the fork where the candidate names them: they take long."""
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_FAILED, _OUT_OF_MEMORY = 70, 71
+"""Exit statuses of a worker."""
+_MANY = 1 << 16
+"""More descriptors than the zygote ever has."""
 
 
 class Zygote:
     """Serves one host until it closes the control stream."""
 
-    def __init__(self, control_in: int, control_out: int, *, relay: bool) -> None:
+    def __init__(self, control_in: int, control_out: int, *, relay: bool, without: frozenset[str] = frozenset()) -> None:
         self._control_out = control_out
+        self._without = without
         self._relay = relay
         self._socket = None if relay else socket.socket(fileno=os.dup(control_in))
         self._control_in = control_in
@@ -47,6 +54,9 @@ class Zygote:
         """Slot by process."""
         self._relayed: dict[int, socket.socket] = {}
         """The zygote's end of each worker's channel, in relay mode."""
+        self._unsent: dict[int, bytearray] = {}
+        """What a worker did not read yet, in relay mode. The host sends it one frame at a time."""
+        self._confinement = Confinement(without)
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> None:
@@ -58,7 +68,7 @@ class Zygote:
         self._selector.register(self._control_in, selectors.EVENT_READ, "control")
         with contextlib.suppress(wire.Closed):
             while True:
-                for key, _ in self._selector.select():
+                for key, events in self._selector.select():
                     if key.data == "child":
                         with contextlib.suppress(BlockingIOError):
                             os.read(wake_in, 4096)
@@ -66,7 +76,10 @@ class Zygote:
                     elif key.data == "control":
                         self._obey()
                     else:
-                        self._forward(key.data)
+                        if events & selectors.EVENT_WRITE and key.data in self._relayed:
+                            self._pass_on(key.data)
+                        elif key.data in self._relayed:
+                            self._forward(key.data)
         for pid in self._slots:
             os.kill(pid, signal.SIGKILL)
 
@@ -83,8 +96,8 @@ class Zygote:
                 if own == slot:
                     os.kill(pid, signal.SIGKILL)
         elif kind == DATA and slot in self._relayed:
-            with contextlib.suppress(OSError):
-                self._relayed[slot].sendall(payload)
+            self._unsent[slot] += payload
+            self._pass_on(slot)
 
     def _read_header(self) -> tuple[bytes, list[int]]:
         """The next header; descriptors that travel with a message arrive with its first byte."""
@@ -96,18 +109,37 @@ class Zygote:
         return data + wire.read_exactly(self._control_in, MESSAGE.size - len(data)), descriptors
 
     def _load(self, payload: bytes) -> None:
-        request: dict[str, Any] = wire.json.loads(payload)
+        request: dict[str, Any] = json.loads(payload)
         self._limits = request["limits"]
         broken = None
         try:
+            if "trial" not in self._without:
+                self._try_to_compile(request["source"])
             self._code = player.compile_candidate(request["source"])
-            _preload(request["source"])
+            _preload(self._code)
         except player.Broken as error:
             broken = error
         # What the workers share stays shared: the collector must not touch it after a fork.
         gc.collect()
         gc.freeze()
         self._say(LOADED, 0, player.loaded_message(broken))
+
+    def _try_to_compile(self, source: str) -> None:
+        """Compile in a process of its own first: a source can crash the compiler, or make it eat all memory.
+
+        Raises Broken if that happened. What is wrong with the source otherwise shows when it is compiled again.
+        """
+        pid = os.fork()
+        if pid == 0:
+            self._confined(lambda: player.compile_candidate(source))
+        _, status = os.waitpid(pid, 0)
+        signal_number, code = status & 0x7F, status >> 8
+        if signal_number == signal.SIGXCPU:
+            raise player.Broken(Status.TIMEOUT, "compiling the file took too long")
+        if signal_number == signal.SIGKILL or code == _OUT_OF_MEMORY:
+            raise player.Broken(Status.OUT_OF_MEMORY, "compiling the file took too much memory")
+        if signal_number:
+            raise player.Broken(Status.LOAD_ERROR, f"the compiler crashed over the file (signal {signal_number})")
 
     def _spawn(self, slot: int, descriptors: list[int]) -> None:
         if self._relay:
@@ -121,48 +153,77 @@ class Zygote:
         os.close(channel)
         self._slots[pid] = slot
         if self._relay:
-            self._relayed[slot] = ours
+            ours.setblocking(False)
+            self._relayed[slot], self._unsent[slot] = ours, bytearray()
             self._selector.register(ours, selectors.EVENT_READ, slot)
 
     def _become_worker(self, channel: int) -> None:
         """Never returns: confines this new process, plays its job, and exits."""
-        status = 70
+
+        def play() -> None:
+            assert self._code is not None  # noqa: S101 - SPAWN comes after a LOADED without error
+            player.serve(3, self._code)
+
+        self._confined(play, channel)
+
+    def _confined(self, act: Callable[[], object], channel: int | None = None) -> NoReturn:
+        """Take from this new process what it does not need, act, and exit."""
+        status = _FAILED
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._selector.close()
+            self._confinement.enter(self._limits)
             # Keep 0, 1 and 2 (nothing, and what is printed); the channel becomes 3; the rest is closed.
-            os.dup2(channel, 3)
-            os.closerange(4, 256)
-            _limit(self._limits)
-            assert self._code is not None  # noqa: S101 - SPAWN comes after a LOADED without error
-            player.serve(3, self._code)
+            if channel is not None:
+                os.dup2(channel, 3)
+            if "closing" not in self._without:
+                os.closerange(3 if channel is None else 4, _MANY)
+            self._confinement.filter()
+            act()
             status = 0
-        except wire.Closed:
+        except (wire.Closed, player.Broken):
             status = 0
         except MemoryError:
-            status = 71
+            status = _OUT_OF_MEMORY
         except BaseException as error:
             os.write(2, player.describe_error(error).encode()[:500])
         finally:
             os._exit(status)
 
-    def _forward(self, slot: int) -> None:
+    def _pass_on(self, slot: int) -> None:
+        """Give a worker what it takes of what is there for it, without waiting."""
+        unsent, stream = self._unsent[slot], self._relayed[slot]
+        try:
+            while unsent:
+                del unsent[: stream.send(unsent)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            unsent.clear()
+        interest = selectors.EVENT_READ | (selectors.EVENT_WRITE if unsent else 0)
+        self._selector.modify(stream, interest, slot)
+
+    def _forward(self, slot: int) -> bool:
+        """Carry what a worker has sent to the host; returns whether there may be more."""
         try:
             data = self._relayed[slot].recv(1 << 16)
+        except BlockingIOError:
+            return False
         except OSError:
             data = b""
         if data:
             self._say(DATA, slot, data)
-        else:
-            self._drop(slot)
-            self._say(CLOSED, slot, b"")
+            return True
+        self._drop(slot)
+        self._say(CLOSED, slot, b"")
+        return False
 
     def _drop(self, slot: int) -> None:
-        ours = self._relayed.pop(slot, None)
-        if ours is not None:
-            self._selector.unregister(ours)
-            ours.close()
+        ours = self._relayed.pop(slot)
+        del self._unsent[slot]
+        self._selector.unregister(ours)
+        ours.close()
 
     def _reap(self) -> None:
         while True:
@@ -174,40 +235,29 @@ class Zygote:
                 return
             slot = self._slots.pop(pid, None)
             if slot is not None:
-                while slot in self._relayed:
-                    self._forward(slot)
+                while slot in self._relayed and self._forward(slot):
+                    pass
+                if slot in self._relayed:
+                    self._drop(slot)
                 self._say(EXIT, slot, struct.pack("<i", status))
 
     def _say(self, kind: int, slot: int, payload: bytes) -> None:
         wire.write_all(self._control_out, MESSAGE.pack(len(payload), kind, slot) + payload)
 
 
-def _preload(source: str) -> None:
-    named = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            named |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+def _preload(code: CodeType) -> None:
+    names: set[str] = set()
+    waiting = [code]
+    while waiting:
+        one = waiting.pop()
+        names.update(one.co_names)
+        waiting += [value for value in one.co_consts if isinstance(value, CodeType)]
     for module in PRELOADED:
-        if module in named:
+        package, _, part = module.partition(".")
+        if module in names or (package in names and part in names):
             # One that is not installed is the candidate's own import error, later.
             with contextlib.suppress(ImportError):
                 __import__(module)
-
-
-def _limit(limits: dict[str, int]) -> None:
-    """Take from this process, for good, what a worker does not need."""
-    for name, value in limits.items():
-        kind = getattr(resource, f"RLIMIT_{name.upper()}", None)
-        if kind is not None:
-            resource.setrlimit(kind, (value, value))
-    if sys.platform == "linux":
-        libc = seccomp.ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        # /proc/<pid>/mem and its like are then closed to the siblings, who are the same user.
-        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-        seccomp.confine()
 
 
 def main() -> None:
@@ -217,7 +267,7 @@ def main() -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    Zygote(control_in, control_out, relay="--relay" in sys.argv).run()
+    Zygote(control_in, control_out, relay="--relay" in sys.argv, without=switched_off()).run()
 
 
 if __name__ == "__main__":
