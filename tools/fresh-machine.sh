@@ -6,6 +6,7 @@
 # usage: tools/fresh-machine.sh make DIR                       the bare root file system, DIR/root; kept between calls
 #        tools/fresh-machine.sh new DIR MACHINE USER           a copy of it, with this project in /srv/autotts, USER's
 #        tools/fresh-machine.sh in DIR MACHINE USER COMMAND…   run a command there, in the project, as root or tester
+#        tools/fresh-machine.sh remove DIR MACHINE
 #
 # It uses this machine's network, and what configures package downloads here is passed on: apt's and pip's files,
 # certificates, proxy and PIP_ variables. Downloads of pip are kept in DIR, one cache a user.
@@ -144,6 +145,7 @@ case $action in
   make) make_root ;;
   new) new_machine "${1:?$usage}" "${2:?$usage}" ;;
   in) in_machine "$@" ;;
+  remove) rm -rf "$dir/machines/${1:?$usage}" ;;
   *)
     echo "$usage" >&2
     exit 2
