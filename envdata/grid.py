@@ -85,7 +85,7 @@ class Grid:
         arrays = _map(cached)
         if arrays is None:
             table = read_table(file)
-            arrays = from_table(table, gridcheck.interval_of(table, str(path)), _provenance(table))
+            arrays = from_table(table, gridcheck.interval_of(table, str(path)), _provenance(table, str(path)))
             arrays = _keep(arrays, cached)
         return cls(str(path), content_hash, arrays.interval, json.loads(arrays.provenance), arrays)
 
@@ -156,15 +156,15 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "autotts" / "grids"
 
 
-def _provenance(table: pa.Table) -> str:
-    raw: str = (table.schema.metadata or {}).get(gridcheck.PROVENANCE, b"{}").decode()
+def _provenance(table: pa.Table, name: str) -> str:
+    raw = (table.schema.metadata or {}).get(gridcheck.PROVENANCE, b"{}")
     try:
-        parsed = json.loads(raw)
+        parsed = json.loads(raw.decode())
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
-        raise GridError(f"metadata {gridcheck.PROVENANCE.decode()!r} is {raw[:60]!r}, not a JSON object")
-    return raw
+        raise GridError(f"{name}: metadata {gridcheck.PROVENANCE.decode()!r} is {raw[:60]!r}, not a JSON object")
+    return json.dumps(parsed)
 
 
 def _map(cached: Path) -> GridArrays | None:
