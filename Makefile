@@ -41,7 +41,7 @@ lock: setup-dev
 	  --upgrade --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock
 
 # Collects the bundled grids again, from the model itself.
-grid:
+grid: setup
 	tools/collect-bundled.sh
 
 # Leaves runs/ alone: it is the user's work.

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.fresh
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tools/fresh-machine.sh"
-CACHE = Path(os.environ.get("AUTOTTS_CI_CACHE") or Path.home() / ".cache/autotts-ci") / "fresh"
+CACHE = Path(os.environ.get("AUTOTTS_CI_CACHE") or Path.home() / ".cache/autotts/ci") / "fresh"
 
 # The main job made small, and tests that take a few seconds, with real sandboxes among them.
 RUN = ("make", "run", "ARGS=--rounds 1")
