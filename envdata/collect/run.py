@@ -1,0 +1,150 @@
+"""From questions to a grid: several questions under way at once, each kept when it is finished, then one file."""
+
+import asyncio
+import datetime
+import importlib.metadata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from envdata.collect.branches import collect_question
+from envdata.collect.engine import CollectError, Engine, EngineFacts, QuestionFailedError
+from envdata.collect.parts import STARTED, Parts
+from envdata.collect.progress import Progress
+from envdata.collect.questions import Question, fingerprint
+from envdata.collect.settings import Settings
+from envdata.grid import BranchRow, write_grid
+
+FAILURES_IN_A_ROW = 3
+"""So many questions that fail one after the other are taken for a broken server."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a grid comes from, for its provenance."""
+
+    model: str
+    """The model's name on its server."""
+    description: str
+    """What the model is, in words."""
+    questions: str
+    """The questions' source as it was named."""
+    weights: dict[str, str]
+    """SHA-256 of the weight files, in hexadecimal, by file name; empty if unknown."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished collection came to."""
+
+    collected: int
+    """Questions in the grid."""
+    left_out: dict[str, str]
+    """Questions that the engine failed, by their text, with the last error."""
+
+
+async def collect(
+    engine: Engine, questions: Sequence[Question], settings: Settings, source: Source, out: Path, *, at_once: int = 2
+) -> Outcome:
+    """Collect a grid to `out`, going on from what an earlier call left; `at_once` questions are under way together.
+
+    Raises CollectError; everything finished until then is kept. Questions that failed are asked again by the next call.
+    """
+    parts_folder = out.with_name(out.name + ".parts")
+    if out.exists() and not parts_folder.exists():
+        raise CollectError(f"{out} is there already; delete it or choose another --out")
+    facts = await engine.establish()
+    parts = Parts(out, _plan(facts, questions, settings, source))
+    try:
+        left_out = await _collect_missing(engine, questions, settings, parts, at_once)
+        finished = sorted(parts.done())
+        if not finished:
+            raise CollectError(
+                f"no question could be collected; the first failed with: {next(iter(left_out.values()))}"
+            )
+        provenance = {**parts.plan, "left_out": sorted(left_out)}
+        provenance["prompts"] = _prompts([questions[number] for number in finished])
+        try:
+            write_grid(out, _rows(parts, questions, finished), settings.interval, provenance)
+        except OSError as error:
+            raise CollectError(
+                f"{out} cannot be written ({error.strerror}); make room and run the same command again, "
+                f"all questions are kept in {parts.folder}"
+            ) from None
+        if not left_out:
+            parts.remove()
+    finally:
+        parts.close()
+    return Outcome(len(finished), left_out)
+
+
+async def _collect_missing(
+    engine: Engine, questions: Sequence[Question], settings: Settings, parts: Parts, at_once: int
+) -> dict[str, str]:
+    done = parts.done()
+    waiting = iter([number for number in range(len(questions)) if number not in done])
+    progress = Progress(len(questions), len(done))
+    left_out: dict[str, str] = {}
+    failures = 0
+
+    async def work() -> None:
+        nonlocal failures
+        for number in waiting:
+            try:
+                branches = await collect_question(engine, questions[number], settings, progress.tokens)
+            except QuestionFailedError as error:
+                left_out[questions[number].text] = str(error)
+                failures += 1
+                if failures >= FAILURES_IN_A_ROW:
+                    raise CollectError(
+                        f"{failures} questions failed one after the other, the last with: {error}"
+                    ) from None
+                continue
+            failures = 0
+            parts.write(number, branches)
+            progress.question()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(at_once):
+                group.create_task(work())
+    except* CollectError as failed:
+        # All workers meet the same dead server or full disk; one of their errors says it.
+        raise failed.exceptions[0] from None
+    finally:
+        progress.end()
+    return left_out
+
+
+def _rows(parts: Parts, questions: Sequence[Question], finished: Sequence[int]) -> Iterator[BranchRow]:
+    for question_id, number in enumerate(finished):
+        question = questions[number]
+        for position, branch in enumerate(parts.read(number)):
+            yield BranchRow(
+                question_id=question_id,
+                question=question.text,
+                gold_answer=question.answer,
+                branch=position,
+                **asdict(branch),
+            )
+
+
+def _plan(facts: EngineFacts, questions: Sequence[Question], settings: Settings, source: Source) -> dict[str, Any]:
+    return {
+        "collector": f"autotts {importlib.metadata.version('autotts')}",
+        "engine": asdict(facts),
+        **asdict(source),
+        "questions_sha256": fingerprint(questions),
+        **asdict(settings),
+        STARTED: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _prompts(questions: Sequence[Question]) -> dict[str, str]:
+    """Give the prompts by family where they differ only in the question, which `{question}` stands for."""
+    shapes = {question.prompt.replace(question.text, "{question}"): question.family for question in questions}
+    if len(shapes) > len(Counter(question.family for question in questions)):
+        return {}
+    return {family or "all": shape for shape, family in shapes.items()}

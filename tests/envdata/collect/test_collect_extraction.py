@@ -1,0 +1,54 @@
+import pytest
+
+from envdata.collect.extraction import AnswerRule, Token, mean_logprob, shifted
+
+NUMBER = AnswerRule("Answer:")
+TEXT = AnswerRule("Answer:", "text")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (" 3 * 4 = 12.\nAnswer: 12", "12"),
+        ("Answer: 12 balls", "12"),
+        ("Answer: $1,200.50\n", "1200.5"),
+        ("Answer: 12.0", "12"),
+        ("Answer: -7.", "-7"),
+        ("Answer: -0", "0"),
+        ("Answer: 007", "7"),
+        ("Answer: 5\nProblem: 6", "5"),
+        ("Answer: 1\nAnswer: 2", "2"),
+        ("Answer:\n12", ""),
+        ("Answer: none", ""),
+        ("12", ""),
+        ("", ""),
+    ],
+)
+def test_numbers_get_one_spelling(text, answer):
+    assert NUMBER.answer(text) == answer
+
+
+@pytest.mark.parametrize(("text", "answer"), [("Answer:  a b \nc", "a b"), ("Answer: ", ""), ("a b", "")])
+def test_texts_are_taken_as_they_are(text, answer):
+    assert TEXT.answer(text) == answer
+
+
+def test_the_answers_place_is_where_it_is_written():
+    text = "So: 4.\nAnswer: about 1,200 m"
+    found = NUMBER.find(text)
+    assert found is not None
+    assert text[found.start : found.end] == "1,200"
+
+
+def test_confidence_is_the_mean_over_the_answers_tokens_only():
+    tokens = [Token(0, 2, -8.0), Token(2, 3, -1.0), Token(3, 5, -2.0), Token(5, 6, -16.0)]
+    assert mean_logprob(tokens, 2, 4) == -1.5
+    assert mean_logprob(shifted(tokens, 10), 12, 14) == -1.5
+    assert mean_logprob(tokens, 9, 9) == -27 / 4
+    assert mean_logprob([], 0, 1) == 0.0
+
+
+@pytest.mark.parametrize(("marker", "kind", "message"), [(" ", "number", "marker is empty"), ("A:", "sum", "'sum'")])
+def test_rules_that_cannot_be(marker, kind, message):
+    with pytest.raises(ValueError, match=message):
+        AnswerRule(marker, kind)
