@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Collect the two bundled grids again, from the model itself.
+#
+# usage: tools/collect-bundled.sh [OUT_DIR]     OUT_DIR is envdata/bundled unless said otherwise
+#
+# Prepares the model and a CPU build of vLLM in $AUTOTTS_REAL_MODEL (default: ~/.cache/autotts/real-model; 3 GB, once),
+# serves it, collects the search and the held-out set and stops the server. About 40 minutes on two cores. Interrupted at
+# any point, the same command goes on where it stopped. A grid that is there already is left alone: delete it first.
+set -euo pipefail
+repository=$(cd "$(dirname "$0")/.." && pwd)
+out=${1:-$repository/envdata/bundled}
+model=${AUTOTTS_REAL_MODEL:-$HOME/.cache/autotts/real-model}
+port=${PORT:-8099}
+autotts=${AUTOTTS:-$repository/.venv/bin/autotts}
+
+"$repository/tools/real-model/prepare.sh" "$model"
+mkdir -p "$out"
+"$repository/tools/real-model/serve.sh" "$model" "$port" > "$model/serve.log" 2>&1 &
+server=$!
+trap 'kill "$server" 2> /dev/null || true; wait "$server" 2> /dev/null || true' EXIT
+echo "waiting for the server (its log: $model/serve.log)" >&2
+until curl --silent --fail --output /dev/null "http://127.0.0.1:$port/v1/models"; do
+  kill -0 "$server" 2> /dev/null || { echo "the server ended; see $model/serve.log" >&2; exit 1; }
+  sleep 2
+done
+
+# Question numbers 0 to 47 and 48 to 95 of one seed: no pair of numbers is in both (envdata/collect/word_problems.py).
+for set in search:0 heldout:48; do
+  grid=$out/word-problems-${set%:*}.parquet
+  if [ -e "$grid" ] && [ ! -e "$grid.parts" ]; then
+    echo "$grid is there already: left alone" >&2
+    continue
+  fi
+  "$autotts" grid collect --server "http://127.0.0.1:$port/v1" --model gemma \
+    --description "Gemma 3 270M, base model, Q4_K_M weights dequantised to bfloat16" \
+    --questions "word-problems?count=48&seed=1&skip=${set#*:}" --branches 64 --interval 5 \
+    --temperature 0.9 --max-tokens 85 --stop '\n\n' --stop '\nProblem' --closing '\nAnswer:' --probe-tokens 6 --seed 1 \
+    --weights "$model/gemma.gguf" --weights "$model/gemma-hf/model.safetensors" --out "$grid"
+done
