@@ -27,6 +27,8 @@ class Op(IntEnum):
     """A remark of the controller's for the trace; changes nothing."""
     FAIL = 8
     """The worker reports that the controller failed; ends the episode without an answer."""
+    READ = 9
+    """BRANCH and FINISH in one call: open branches, and look at their final answers alone."""
 
 
 @unique

@@ -36,6 +36,8 @@ class Terms:
     """B in tokens; None is unlimited."""
     probe_cost: int | None = 0
     """κ_probe in tokens; None takes the grid's recorded costs."""
+    repeats_last: bool = False
+    """Whether a finished branch can be advanced again, at the cost of its last interval, as in the AutoTTS release."""
 
     def __post_init__(self) -> None:
         if self.max_branches < 1:
@@ -53,6 +55,8 @@ class Played:
     settled: Settled
     label: Ints
     """(T,) labels, −1 where nothing was revealed."""
+    fresh: Bools
+    """(T,) whether the label was given out by this call."""
     parsed: Bools
     """(T,) whether the label is an answer at all."""
 
@@ -93,13 +97,15 @@ class Episodes:
             arrays.interval,
             recorded if terms.probe_cost is None else terms.probe_cost,
             UNLIMITED if terms.budget is None else terms.budget,
+            terms.repeats_last,
         )
         self.ceilings = np.minimum(grid.branches, terms.max_branches).astype(np.int64)
         """(Q,) branches that an episode of each question may open."""
-        self.ledger = Ledger(n, terms.max_branches)
+        width = int(self.ceilings.max())
+        self.ledger = Ledger(n, width)
         self.labels = LabelBook(grid, groups)
         self.traces = TraceLog(grid, n)
-        self._world = ReplayWorld(grid, n, terms.max_branches, terms.probe_cost)
+        self._world = ReplayWorld(grid, n, width, terms.probe_cost)
         self._question = np.tile(np.arange(self.questions), groups)
         self._parsed = _parsed_codes(grid)
         self._status = np.full(n, RUNNING, np.int64)
@@ -122,19 +128,22 @@ class Episodes:
         self.traces.begin(own, traced)
 
     def play(self, calls: Calls) -> Played:
-        """Apply calls of distinct episodes (BRANCH, CONTINUE, FINISH, PROBE)."""
+        """Apply calls of distinct episodes (BRANCH, READ, CONTINUE, FINISH, PROBE)."""
         settled = settle(self.ledger, calls, self._world, self.costs)
         episode = settled.place // self.ledger.width
         label = np.full(len(settled.call), -1, np.int64)
         parsed = np.zeros(len(settled.call), bool)
+        fresh = np.zeros(len(settled.call), bool)
         shown = np.flatnonzero(settled.revealed)
         if shown.size:
-            code = settled.answer[shown]
-            label[shown] = self.labels.number(episode[shown], code)
-            parsed[shown] = self._parsed[self.grid.arrays.first_text[self._question[episode[shown]]] + code]
+            code, own = settled.answer[shown], episode[shown]
+            known = self.labels.revealed[own]
+            label[shown] = self.labels.number(own, code)
+            fresh[shown] = label[shown] >= known
+            parsed[shown] = self._parsed[self.grid.arrays.first_text[self._question[own]] + code]
         self._calls[calls.episode[settled.refusal == Refusal.ADMITTED]] += 1
         self.traces.add_calls(calls, settled, episode, self._calls, self.ledger)
-        return Played(settled, label, parsed)
+        return Played(settled, label, fresh, parsed)
 
     def prune(self, episode: Ints, branch: Ints) -> Ints:
         """PRUNE one branch an entry; returns (n,) `Refusal` values."""

@@ -37,7 +37,8 @@ class ReplayWorld:
         ends = np.flatnonzero(finished)
         if ends.size:
             tokens[ends] = np.maximum(0, arrays.tokens[branch[ends]] - interval * last[ends])
-        reached = depth + 1
+        # A finished branch may be asked again (`Costs.repeats_last`); it stays where it is.
+        reached = np.minimum(depth, last) + 1
         if to_end.any():
             read = np.flatnonzero(to_end)
             tokens[read] = np.maximum(0, arrays.tokens[branch[read]] - charged[read])

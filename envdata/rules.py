@@ -26,6 +26,10 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+# Looked up once: an enumeration's members are slow to reach in Python 3.11.
+_BRANCH, _CONTINUE, _FINISH = int(Op.BRANCH), int(Op.CONTINUE), int(Op.FINISH)
+_PROBE, _READ = int(Op.PROBE), int(Op.READ)
+
 UNLIMITED = 1 << 62
 """The budget that is none, in tokens."""
 
@@ -40,6 +44,8 @@ class Costs:
     """κ_probe at its largest; what a probe really costs comes from the world."""
     budget: int = UNLIMITED
     """B: what one episode may spend."""
+    repeats_last: bool = False
+    """Whether CONTINUE of a finished branch is admitted, and charges its last interval again (the AutoTTS release)."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +95,13 @@ class Calls:
     episode: Ints
     """(n,)."""
     op: Ints
-    """(n,): BRANCH, CONTINUE, FINISH or PROBE."""
+    """(n,): BRANCH, READ, CONTINUE, FINISH or PROBE."""
     probe: Bools
     """(n,): whether BRANCH and CONTINUE look at what they reach."""
     count: Ints
-    """(n,): how many branches: to open, or listed in `branch`."""
+    """(n,): how many branches: to open (BRANCH, READ), or listed in `branch`."""
     branch: Ints
-    """(sum of count, BRANCH aside): branch numbers, call after call."""
+    """(sum of count, BRANCH and READ aside): branch numbers, call after call."""
 
 
 @dataclass(frozen=True)
@@ -175,20 +181,20 @@ class Ledger:
 
 def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
     """Judge `calls`, let the world go on where they are admitted, and charge for it."""
-    listed = calls.op != Op.BRANCH
+    listed = (calls.op != _BRANCH) & (calls.op != _READ)
     call_of_listed = np.repeat(np.arange(len(calls.op)), np.where(listed, calls.count, 0))
     refusal = _judge(ledger, calls, call_of_listed, costs)
     call, place = _targets(ledger, calls, call_of_listed, refusal == Refusal.ADMITTED)
     episode = calls.episode[call]
     op = calls.op[call]
 
-    decodes = op != Op.PROBE
+    decodes = op != _PROBE
     every = bool(decodes.all())
     going = slice(None) if every else np.flatnonzero(decodes)
     depth = ledger.depth[place]
     decoded_tokens = np.zeros(len(call), np.int64)
     finished = np.zeros(len(call), bool)
-    to_end = op == Op.FINISH
+    to_end = (op == _FINISH) | (op == _READ)
     if every or decodes.any():
         decoded = world.decode(place[going], depth[going], ledger.charged[place[going]], to_end[going])
         decoded_tokens[going] = decoded.tokens
@@ -210,7 +216,7 @@ def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
 
     if costs.budget < UNLIMITED:
         left = costs.budget - ledger.tokens[calls.episode]
-        stopped = _stop_at_budget(left, call, decoded_tokens, probe_cost, costs.interval, to_end)
+        stopped = _stop_at_budget(left, call, decoded_tokens, probe_cost, costs.interval, op == _FINISH)
         if stopped.size:
             finished[stopped] = wants_look[stopped] = False
             answer[stopped], confidence[stopped], probe_cost[stopped] = -1, np.nan, 0
@@ -256,28 +262,32 @@ def _judge(ledger: Ledger, calls: Calls, call_of_listed: Ints, costs: Costs) -> 
     n = len(calls.op)
     refusal = np.zeros(n, np.int64)
     episode, op, count = calls.episode, calls.op, calls.count
-    opens = op == Op.BRANCH
-    left = costs.budget - ledger.tokens[episode]
-    looks = np.where(calls.probe | (op == Op.PROBE), costs.probe, 0)
-    worst = count * (np.where(op == Op.PROBE, 0, costs.interval) + looks)
-    # How long FINISH takes is not known beforehand: it needs something left to spend, no more.
-    worst[op == Op.FINISH] = np.minimum(1, count[op == Op.FINISH])
-    refusal[worst > left] = Refusal.BUDGET_EXCEEDED
+    opens = (op == _BRANCH) | (op == _READ)
+    if costs.budget < UNLIMITED:
+        looks = np.where((calls.probe & (op != _READ)) | (op == _PROBE), costs.probe, 0)
+        worst = count * (np.where(op == _PROBE, 0, costs.interval) + looks)
+        # How long FINISH takes is not known beforehand: it needs something left to spend, no more.
+        worst[op == _FINISH] = np.minimum(1, count[op == _FINISH])
+        refusal[worst > costs.budget - ledger.tokens[episode]] = Refusal.BUDGET_EXCEEDED
     refusal[opens & (count > (ledger.ceiling - ledger.opened)[episode])] = Refusal.NO_OPEN_SLOT
     if call_of_listed.size:
         own = episode[call_of_listed]
         unknown = (calls.branch < 0) | (calls.branch >= ledger.opened[own])
         place = own * ledger.width + np.where(unknown, 0, calls.branch)
-        probed = ledger.probed[place] & (op[call_of_listed] == Op.PROBE)
+        probes = op[call_of_listed] == _PROBE
+        probed = ledger.probed[place] & probes
+        finished = ledger.finished[place]
+        if costs.repeats_last:
+            finished &= op[call_of_listed] != _CONTINUE
         # Stopped by the budget within its first interval, a branch has nothing to look at, even where looking is free.
-        blank = (ledger.depth[place] == 0) & (op[call_of_listed] == Op.PROBE)
+        blank = (ledger.depth[place] == 0) & probes
         # Calls are of distinct episodes: a place that is there twice is one call's.
         again = np.ones(len(place), bool)
         again[np.unique(place, return_index=True)[1]] = False
         for wrong, why in (
             (blank, Refusal.BUDGET_EXCEEDED),
             (probed, Refusal.ALREADY_PROBED),
-            (ledger.finished[place], Refusal.BRANCH_FINISHED),
+            (finished, Refusal.BRANCH_FINISHED),
             (ledger.pruned[place], Refusal.BRANCH_PRUNED),
             (again & ~unknown, Refusal.DUPLICATE_BRANCH),
             (unknown, Refusal.UNKNOWN_BRANCH),
@@ -289,8 +299,8 @@ def _judge(ledger: Ledger, calls: Calls, call_of_listed: Ints, costs: Costs) -> 
 
 
 def _targets(ledger: Ledger, calls: Calls, call_of_listed: Ints, admitted: Bools) -> tuple[Ints, Ints]:
-    """The call and the place of every branch that admitted calls act on; BRANCH opens its places here."""
-    opens = admitted & (calls.op == Op.BRANCH)
+    """The call and the place of every branch that admitted calls act on; BRANCH and READ open theirs here."""
+    opens = admitted & ((calls.op == _BRANCH) | (calls.op == _READ))
     count = np.where(admitted, calls.count, 0)
     call = np.repeat(np.arange(len(calls.op)), count)
     branch = np.empty(len(call), np.int64)
@@ -305,7 +315,7 @@ def _targets(ledger: Ledger, calls: Calls, call_of_listed: Ints, admitted: Bools
 
 
 def _stop_at_budget(
-    left: Ints, call: Ints, decoded: Ints, probe_cost: Ints, interval: int, to_end: Bools
+    left: Ints, call: Ints, decoded: Ints, probe_cost: Ints, interval: int, unpromised: Bools
 ) -> npt.NDArray[np.intp]:
     """Cut `decoded` where calls would spend more than is `left`; returns the targets whose branch was stopped short.
 
@@ -316,7 +326,7 @@ def _stop_at_budget(
     stopped: list[int] = []
     for short in np.flatnonzero(wanted > left):
         own = np.flatnonzero(call == short)
-        promised = np.where(to_end[own], 0, np.minimum(decoded[own], interval))
+        promised = np.where(unpromised[own], 0, np.minimum(decoded[own], interval))
         spare = int(left[short] - promised.sum() - probe_cost[own].sum())
         for target, base in zip(own.tolist(), promised.tolist(), strict=True):
             more = min(int(decoded[target]) - base, spare)

@@ -18,7 +18,7 @@ from sandbox.quoting import quoted
 from sandbox.status import Status
 
 _MOVES = np.zeros(256, bool)
-_MOVES[[Op.BRANCH, Op.CONTINUE, Op.FINISH, Op.PROBE]] = True
+_MOVES[[Op.BRANCH, Op.READ, Op.CONTINUE, Op.FINISH, Op.PROBE]] = True
 _LISTS = np.zeros(256, bool)
 _LISTS[[Op.CONTINUE, Op.FINISH, Op.PROBE]] = True
 _TEXTS = np.zeros(256, bool)
@@ -218,16 +218,18 @@ def _replies(
 
 
 def _spellings(episodes: Episodes, group: int, place: Ints, played: Played, a: int, b: int) -> bytes:
-    """How the answers of some targets are spelt, for a run that shows them."""
+    """How the answers that some targets revealed first are spelt, for a run that shows them."""
     said: dict[tuple[int, int], str] = {}
+    fresh = np.flatnonzero(played.fresh[a:b])
+    if not fresh.size:
+        return b""
     for episode, label, code in zip(
-        (place // episodes.ledger.width).tolist(),
-        played.label[a:b].tolist(),
-        played.settled.answer[a:b].tolist(),
+        (place[fresh] // episodes.ledger.width).tolist(),
+        played.label[a:b][fresh].tolist(),
+        played.settled.answer[a:b][fresh].tolist(),
         strict=True,
     ):
-        if label >= 0:
-            said[episode - group * episodes.questions, label] = episodes.answer_text(episode, code)
+        said[episode - group * episodes.questions, label] = episodes.answer_text(episode, code)
     return json.dumps([[episode, label, spelling] for (episode, label), spelling in said.items()]).encode()
 
 

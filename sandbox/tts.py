@@ -235,19 +235,14 @@ class Episode:
 
         Raises NoOpenSlot beyond `open_slots`, BudgetExceeded.
         """
-        n = int(n)
-        if n < 1:
-            if n == 0:
-                return []
-            raise ValueError(f"branch({n}): the number of branches is 0 or more")
-        reply = self._link.call(self._number, Op.BRANCH, probe, n, [])
-        if reply.refusal:
-            self._refuse(reply.refusal, f"branch({n}) with {self.open_slots} open slots")
-        first = len(self.branches)
-        opened = [Branch(index) for index in range(first, first + n)]
-        self.branches += opened
-        self._update(opened, reply)
-        return opened
+        return self._open(Op.BRANCH, n, probe)
+
+    def read(self, n: int = 1) -> list[Branch]:
+        """BRANCH and FINISH in one call: open n branches, in parallel, and look at their final answers alone.
+
+        With a budget a branch may be stopped short; it is not `finished` then. Raises as `branch` does.
+        """
+        return self._open(Op.READ, n, False)
 
     def advance(self, branches: "Branch | Iterable[Branch]", *, probe: bool = True) -> None:
         """CONTINUE each branch by one interval, in parallel, and look at what it reaches.
@@ -286,6 +281,21 @@ class Episode:
     def note(self, text: str) -> None:
         """Leave a remark in the episode's trace, cut to 200 characters."""
         self._link.post(self._number, Op.NOTE, 0, str(text)[:200])
+
+    def _open(self, op: int, n: int, probe: bool) -> list[Branch]:
+        n = int(n)
+        if n < 1:
+            if n == 0:
+                return []
+            raise ValueError(f"{n} branches to open: the number is 0 or more")
+        reply = self._link.call(self._number, op, probe, n, [])
+        if reply.refusal:
+            self._refuse(reply.refusal, f"{Op(op).name} {n} with {self.open_slots} open slots")
+        first = len(self.branches)
+        opened = [Branch(index) for index in range(first, first + n)]
+        self.branches += opened
+        self._update(opened, reply)
+        return opened
 
     def _call(self, op: int, branches: "Branch | Iterable[Branch]", probe: bool) -> None:
         listed = _listed(branches)

@@ -15,9 +15,7 @@ class AdaptiveSelfConsistency(Controller):
         """Read, vote, and stop or read on."""
         answers: list[Answer | None] = []
         for _ in range(min(self.knobs["max_branches"], episode.open_slots)):
-            (branch,) = episode.branch(probe=False)
-            if not branch.finished:
-                episode.finish(branch)
+            (branch,) = episode.read()
             answers.append(branch.answer)
             if len(answers) > 1 and poll(answers).confidence > self.knobs["threshold"]:
                 break

@@ -16,8 +16,7 @@ class EarlyStoppingSelfConsistency(Controller):
         window = self.knobs["window"]
         answers: list[Answer | None] = []
         for _ in range(min(self.knobs["max_branches"], episode.open_slots) // window):
-            branches = episode.branch(window, probe=False)
-            episode.finish([branch for branch in branches if not branch.finished])
+            branches = episode.read(window)
             seen = [branch.answer for branch in branches]
             answers += seen
             if len(set(seen)) == 1:

@@ -13,6 +13,5 @@ class SelfConsistency(Controller):
 
     def solve(self, episode: Episode) -> Answer | None:
         """Vote among the final answers."""
-        branches = episode.branch(min(self.knobs["branches"], episode.open_slots), probe=False)
-        episode.finish([branch for branch in branches if not branch.finished])
+        branches = episode.read(min(self.knobs["branches"], episode.open_slots))
         return majority(branch.answer for branch in branches)

@@ -10,9 +10,10 @@ Every frame is a header of four unsigned 32-bit numbers and then what they count
         text: a JSON list of [episode, label, spelling]
 
 `value` is 1 for a call that looks (BRANCH, CONTINUE), the branch for PRUNE, the label or −1 for ANSWER, the status
-for FAIL. `count` is the number of branches (BRANCH: to open; otherwise as many entries of the branch list), for NOTE
-and FAIL the number of text bytes. Of one episode a frame holds PRUNE and NOTE entries and then at most one other,
-which alone is replied to (ANSWER and FAIL are not). Before the first frame the host sends the job as one text frame.
+for FAIL. `count` is the number of branches (BRANCH, READ: to open; otherwise as many entries of the branch list), for
+NOTE and FAIL the number of text bytes. Of one episode a frame holds PRUNE and NOTE entries and then at most one
+other, which alone is replied to (ANSWER and FAIL are not). Before the first frame the host sends the job as one text
+frame.
 """
 
 import json
