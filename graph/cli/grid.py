@@ -9,11 +9,15 @@ import numpy.typing as npt
 
 from envdata.grid import Grid
 from envdata.published import import_folder
+from graph.cli.collect import collect_command
 
 
 @click.group("grid")
 def grid_group() -> None:
     """Replay grids: import, inspect, collect."""
+
+
+grid_group.add_command(collect_command)
 
 
 @grid_group.group("import")
