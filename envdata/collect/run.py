@@ -30,7 +30,7 @@ class Source:
     description: str
     """What the model is, in words."""
     questions: str
-    """The questions' source as it was named."""
+    """The questions' source: the generator with its settings, or a file's name."""
     weights: dict[str, str]
     """SHA-256 of the weight files, in hexadecimal, by file name; empty if unknown."""
 

@@ -10,7 +10,7 @@ import click
 
 from envdata.collect.engine import CollectError, Sampling
 from envdata.collect.extraction import AnswerRule, Kind
-from envdata.collect.questions import DEFAULT_TEMPLATE, QuestionError, load_questions
+from envdata.collect.questions import DEFAULT_TEMPLATE, GENERATOR, QuestionError, load_questions
 from envdata.collect.run import Outcome, Source, collect
 from envdata.collect.settings import Settings
 from envdata.grid import GridError
@@ -87,7 +87,9 @@ def collect_command(
             keep_text=text,
         )
         questions = load_questions(spec, template.read_text("utf-8") if template else DEFAULT_TEMPLATE)
-        source = Source(model, description, spec, {path.name: _sha256(path) for path in weights})
+        # A file's folder is of this machine, and the questions' own hash says which they were.
+        named = spec if spec.startswith(f"{GENERATOR}?") else Path(spec).name
+        source = Source(model, description, named, {path.name: _sha256(path) for path in weights})
         key = os.environ.get("OPENAI_API_KEY") or "none"
         engine = OpenAIServer(server, model, api_key=key, concurrency=2 * at_once, timeout=timeout)
         outcome = asyncio.run(collect(engine, questions, settings, source, out, at_once=at_once))
