@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -194,26 +194,36 @@ def test_a_grid_that_is_there_is_not_overwritten(url, tmp_path):
         run(url, out)
 
 
-def test_killed_at_any_moment_the_same_command_goes_on(url, behaviour, tmp_path):
+@pytest.fixture
+def command(url, tmp_path):
+    """The command line that collects QUESTIONS to a path."""
     file = tmp_path / "questions.jsonl"
     file.write_text("".join(json.dumps({"question": q.text, "answer": q.answer}) + "\n" for q in QUESTIONS))
 
-    def command(out):
+    def words(out):
+        text = f"--server {url} --model toy --questions {file} --out {out} --interval 4 --branches 7 --max-tokens 40"
         script = "from graph.cli.collect import collect_command; collect_command()"
-        words = f"--server {url} --model toy --questions {file} --out {out} --interval 4 --branches 7 --max-tokens 40"
-        return [sys.executable, "-c", script, *words.split(), "--stop", r"\n\n", "--seed", "3", "--at-once", "1"]
+        return [sys.executable, "-c", script, *text.split(), "--stop", r"\n\n", "--seed", "3", "--at-once", "1"]
 
+    return words
+
+
+def wait_for_parts(out, count):
+    deadline = time.monotonic() + 60
+    while len(list(out.with_name(f"{out.name}.parts").glob("question-*.json"))) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_killed_at_any_moment_the_same_command_goes_on(command, behaviour, tmp_path):
     undisturbed, out = tmp_path / "undisturbed.parquet", tmp_path / "grid.parquet"
     subprocess.run(command(undisturbed), check=True, capture_output=True)
     behaviour.requests.clear()
     behaviour.seconds = 0.4
-    parts = out.with_name("grid.parquet.parts")
     for finished in (1, 3):
         process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while len(list(parts.glob("question-*.json"))) < finished and time.monotonic() < deadline:
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
+        wait_for_parts(out, finished)
+        process.kill()
         process.wait()
         assert not out.exists()
     behaviour.seconds = 0.0
@@ -222,3 +232,27 @@ def test_killed_at_any_moment_the_same_command_goes_on(url, behaviour, tmp_path)
     assert records(out) == records(undisturbed)
     # At most the question under way at each of the two kills was drawn twice.
     assert len(QUESTIONS) <= len(behaviour.sampled()) <= len(QUESTIONS) + 2
+
+
+def test_an_interruption_says_how_to_go_on(command, behaviour, tmp_path):
+    behaviour.seconds = 0.4
+    process = subprocess.Popen(command(tmp_path / "grid.parquet"), stderr=subprocess.PIPE, text=True)
+    wait_for_parts(tmp_path / "grid.parquet", 1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
+
+
+def test_a_full_disk_ends_in_one_sentence(command, tmp_path):
+    # A limit on the size of files is met in the same place as the end of a disk.
+    done = subprocess.run(
+        command(tmp_path / "grid.parquet"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1200, 1200)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert re.search(r"Error: .*question-00000.json cannot be written \(File too large\); make room", done.stderr)
+    assert "Traceback" not in done.stderr
