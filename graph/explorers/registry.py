@@ -1,0 +1,44 @@
+"""Explorers by name: those that come with the project, and those of other packages.
+
+A package adds one through an entry point of the group `autotts.explorers`; what it names is called with the text after
+the colon of `--explorer name:text` (empty if there is none) and returns an `Explorer`.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+from graph.explorers.base import Explorer, ExplorerError
+
+GROUP = "autotts.explorers"
+
+Maker = Callable[[str], Explorer]
+
+
+def _evolution(argument: str) -> Explorer:
+    from graph.explorers.evolution.explorer import Evolution
+
+    if argument:
+        raise ExplorerError(f"evolution:{argument}: the explorer evolution takes no argument")
+    return Evolution()
+
+
+BUILT_IN: dict[str, Maker] = {"evolution": _evolution}
+
+
+def make_explorer(spec: str) -> Explorer:
+    """The explorer that `name` or `name:argument` asks for. Raises ExplorerError, naming those there are."""
+    name, _, argument = spec.partition(":")
+    if name in BUILT_IN:
+        return BUILT_IN[name](argument)
+    plugged = entry_points(group=GROUP)
+    if name not in plugged.names:
+        raise ExplorerError(
+            f"there is no explorer {name!r}; there are {', '.join(sorted({*BUILT_IN, *plugged.names}))}"
+        )
+    try:
+        explorer: Explorer = plugged[name].load()(argument)
+    except ExplorerError:
+        raise
+    except Exception as error:
+        raise ExplorerError(f"the explorer {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+    return explorer

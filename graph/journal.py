@@ -1,0 +1,45 @@
+"""The transcript of a round: one JSON object a line, on the disk before anything is done with it.
+
+The only file of a run with times in it, and the only one that is appended to: a node that runs again after a kill
+leaves its second lines below the first ones. A line that a kill cut short is closed before the next one is written.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Journal:
+    """An append-only file of events."""
+
+    path: Path
+
+    def record(self, event: str, **said: Any) -> None:
+        """Append an event, and wait until it is on the disk."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = json.dumps({"at": datetime.now(UTC).isoformat(), "event": event, **said}, ensure_ascii=False)
+        with self.path.open("ab+") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            if size:
+                stream.seek(size - 1)
+                if stream.read(1) != b"\n":
+                    stream.write(b"\n")
+            stream.write(line.encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def events(self) -> list[dict[str, Any]]:
+        """Everything that was recorded; lines that a kill cut short are left out."""
+        if not self.path.exists():
+            return []
+        found = []
+        for line in self.path.read_bytes().splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
