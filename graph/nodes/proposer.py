@@ -1,0 +1,105 @@
+"""The proposer: asks the explorer for candidates, and sends back those that do not load."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from envdata.atomic import write_text
+from graph.context import Context, tried_in
+from graph.critic.frontier import read_frontier
+from graph.explorers.base import Brief, Proposal, Rejected
+from graph.folder import read_json, write_json
+from graph.journal import Journal
+from graph.nodes.state import State
+from sandbox.candidate import Candidate
+from sandbox.host import CandidateFailed
+from sandbox.status import Status
+
+ATTEMPTS = 3
+"""How often an explorer is asked in a round, all in all, for candidates that load."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A proposal after it was loaded in the sandbox."""
+
+    proposal: Proposal
+    status: str
+    why: str | None
+    doc: str | None
+    """What the controller says of itself."""
+    schedules: list[dict[str, float]]
+    """Its knobs at each β; empty if it does not load."""
+
+
+def propose(context: Context, state: State) -> State:
+    """Fill the round's folder with candidates."""
+    number = state["round"]
+    folder = context.folder.round(number)
+    journal = Journal(folder.transcript)
+    brief = make_brief(context, number)
+    journal.record(
+        "brief", round=number, wanted=brief.wanted, history=len(brief.history), explorer=context.settings.explorer
+    )
+    accepted: list[Checked] = []
+    failed: list[Checked] = []
+    for attempt in range(ATTEMPTS):
+        rejected = [Rejected(each.proposal.source, each.status, each.why or "") for each in failed]
+        asked = replace(brief, wanted=brief.wanted - len(accepted), rejected=rejected, attempt=attempt)
+        proposals = context.explorer.propose(asked, journal)[: asked.wanted]
+        checked = [check(context, proposal) for proposal in proposals]
+        for each in checked:
+            journal.record(
+                "draft", status=each.status, why=each.why, source=each.proposal.source, idea=each.proposal.idea
+            )
+        accepted += [each for each in checked if each.status == Status.OK.label]
+        failed = [each for each in checked if each.status != Status.OK.label]
+        if not failed or not proposals:
+            break
+    # What failed to the last counts as tried, and stays out of everything else.
+    entries = []
+    for place, each in enumerate([*accepted, *failed], 1):
+        label = f"r{number}-{place:02d}"
+        write_text(folder.candidates / f"{label}.py", each.proposal.source)
+        entries.append({"label": label, **_entry(each)})
+    write_json(folder.proposals, entries)
+    context.teller.say(
+        f"round {number}: {len(accepted)} candidates" + (f", {len(failed)} do not load" if failed else "")
+    )
+    return {"labels": [entry["label"] for entry in entries], "finalists": []}
+
+
+def make_brief(context: Context, number: int) -> Brief:
+    """What the explorer is told before round `number`."""
+    settings, yardstick = context.settings, context.yardstick
+    entries: Sequence[dict[str, Any]] = read_json(context.folder.round(0).metrics)["baselines"]
+    rounds = [context.folder.round(earlier) for earlier in range(1, number)]
+    return Brief(
+        round=number,
+        rounds=settings.rounds,
+        wanted=settings.candidates,
+        seed=settings.seed,
+        betas=settings.betas,
+        objective=settings.objective,
+        low=yardstick.low,
+        high=yardstick.high,
+        baselines={entry["label"]: entry["score"] for entry in entries if entry["score"] is not None},
+        frontier=read_frontier(context.folder.frontier) if number > 1 else (),
+        history=[tried for earlier, folder in enumerate(rounds, 1) for tried in tried_in(folder, earlier)],
+        critiques=[folder.critique.read_text(encoding="utf-8") for folder in rounds],
+    )
+
+
+def check(context: Context, proposal: Proposal) -> Checked:
+    """Load a proposal in the sandbox, and ask for its schedules."""
+    try:
+        said = context.evaluator.describe(Candidate("candidate", proposal.source), context.settings.betas)
+    except CandidateFailed as error:
+        return Checked(proposal, error.status.label, error.why, None, [])
+    return Checked(proposal, Status.OK.label, None, said.doc, said.schedules)
+
+
+def _entry(checked: Checked) -> dict[str, Any]:
+    said = asdict(checked)
+    proposal = said.pop("proposal")
+    return {**said, "idea": proposal["idea"], "notes": dict(checked.proposal.notes)}

@@ -1,0 +1,16 @@
+"""What is checkpointed between nodes: plain and small. Everything large is in the run's folder."""
+
+from typing import TypedDict
+
+
+class State(TypedDict, total=False):
+    """Where a run stands."""
+
+    round: int
+    """The round in progress, from 1."""
+    labels: list[str]
+    """Its candidates, in the order of proposal."""
+    finalists: list[str]
+    """Those of them that were evaluated in full."""
+    selected: str
+    """The label that the run ended with."""
