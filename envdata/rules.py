@@ -218,7 +218,9 @@ def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
         left = costs.budget - ledger.tokens[calls.episode]
         stopped = _stop_at_budget(left, call, decoded_tokens, probe_cost, costs.interval, op == _FINISH)
         if stopped.size:
-            finished[stopped] = wants_look[stopped] = False
+            # A finished branch that was asked again remains so.
+            finished[stopped] = ledger.finished[place[stopped]]
+            wants_look[stopped] = False
             answer[stopped], confidence[stopped], probe_cost[stopped] = -1, np.nan, 0
             spent = ledger.charged[place[stopped]] + decoded_tokens[stopped]
             reached[stopped] = np.maximum(depth[stopped], world.partial_depth(place[stopped], spent))

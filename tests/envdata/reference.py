@@ -3,6 +3,7 @@
 `envdata.rules` settles the calls of many episodes at once; whatever it does has to be what this does for each alone.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from envdata.actions import Refusal
@@ -46,9 +47,11 @@ class ReferenceEpisode:
         budget: int | None = None,
         probe_cost: int | None = 0,
         dearest_probe: int = 0,
+        repeats_last: bool = False,
     ) -> None:
         """`rows` are the question's branches in the order of opening; `dearest_probe` is the worst recorded cost."""
         self.rows, self.interval, self.budget, self.probe_cost = rows, interval, budget, probe_cost
+        self.repeats_last = repeats_last
         self.ceiling = min(max_branches, len(rows))
         self.worst_probe = dearest_probe if probe_cost is None else probe_cost
         self.branches: list[ReferenceBranch] = []
@@ -69,8 +72,20 @@ class ReferenceEpisode:
         self.branches += [ReferenceBranch(self.rows[i]) for i in opened]
         return Refusal.ADMITTED, self._step(list(opened), probe)
 
+    def read(self, n: int) -> tuple[Refusal, list[Target]]:
+        """Open and read whole; each branch is sure of one interval, and longer ones have more while it lasts."""
+        if self.over:
+            return Refusal.EPISODE_OVER, []
+        if n > self.ceiling - len(self.branches):
+            return Refusal.NO_OPEN_SLOT, []
+        if not self._fits(n * self.interval):
+            return Refusal.BUDGET_EXCEEDED, []
+        opened = range(len(self.branches), len(self.branches) + n)
+        self.branches += [ReferenceBranch(self.rows[i]) for i in opened]
+        return Refusal.ADMITTED, self._read(list(opened), promised=self.interval)
+
     def advance(self, which: list[int], probe: bool) -> tuple[Refusal, list[Target]]:
-        refusal = self._wrong(which)
+        refusal = self._wrong(which, finished_too=not self.repeats_last)
         if refusal:
             return refusal, []
         if not self._fits(len(which) * (self.interval + (self.worst_probe if probe else 0))):
@@ -96,21 +111,27 @@ class ReferenceEpisode:
             return refusal, []
         if not self._fits(1 if which else 0):
             return Refusal.BUDGET_EXCEEDED, []
-        spare = None if self.budget is None else self.budget - self.tokens
+        return Refusal.ADMITTED, self._read(which, promised=0)
+
+    def _read(self, which: list[int], promised: int) -> list[Target]:
+        """Read to the end, or until the budget is spent: first what is promised to each, then the rest in order."""
+        costs = [max(0, self.branches[i].row.tokens - self.branches[i].decoded) for i in which]
+        spare = math.inf if self.budget is None else self.budget - self.tokens
+        spare -= sum(min(cost, promised) for cost in costs)
         moves = []
-        for i in which:
+        for i, cost in zip(which, costs, strict=True):
             branch = self.branches[i]
-            cost = max(0, branch.row.tokens - branch.decoded)
-            given = cost if spare is None else min(cost, spare)
-            if spare is not None:
-                spare -= given
+            sure = min(cost, promised)
+            more = min(cost - sure, spare)
+            spare -= more
+            given = int(sure + more)
             if given == cost:
                 branch.finished, branch.depth = True, len(branch.row.probe_answers) + 1
             else:
                 whole = min((branch.decoded + given) // self.interval, len(branch.row.probe_answers))
                 branch.depth = max(branch.depth, whole)
             moves.append((i, given, branch.finished))
-        return Refusal.ADMITTED, self._charge(moves)
+        return self._charge(moves)
 
     def prune(self, i: int) -> Refusal:
         if self.over:
@@ -135,7 +156,7 @@ class ReferenceEpisode:
 
     # ---- how they come about -------------------------------------------------------------------------------------
 
-    def _wrong(self, which: list[int]) -> Refusal:
+    def _wrong(self, which: list[int], finished_too: bool = True) -> Refusal:
         """The weightiest reason against acting on these branches."""
         if self.over:
             return Refusal.EPISODE_OVER
@@ -145,7 +166,7 @@ class ReferenceEpisode:
             return Refusal.DUPLICATE_BRANCH
         if any(self.branches[i].pruned for i in which):
             return Refusal.BRANCH_PRUNED
-        if any(self.branches[i].finished for i in which):
+        if finished_too and any(self.branches[i].finished for i in which):
             return Refusal.BRANCH_FINISHED
         return Refusal.ADMITTED
 
@@ -154,33 +175,33 @@ class ReferenceEpisode:
 
     def _step(self, which: list[int], probe: bool) -> list[Target]:
         """One interval each. Everyone has Δ and the probe for sure; who needs more than Δ has it while it lasts."""
-        needs = []
-        for i in which:
-            branch = self.branches[i]
-            recorded = len(branch.row.probe_answers)
-            last = branch.depth == recorded
-            needs.append(max(0, branch.row.tokens - self.interval * recorded) if last else self.interval)
-        spare = None
-        if self.budget is not None:
-            spare = self.budget - self.tokens
-            for i, need in zip(which, needs, strict=True):
-                goes_on = self.branches[i].depth < len(self.branches[i].row.probe_answers)
-                spare -= min(need, self.interval) + (
-                    self._look_cost(i, self.branches[i].depth + 1) if probe and goes_on else 0
-                )
+        steps = [self._next(i) for i in which]
+        spare = math.inf if self.budget is None else self.budget - self.tokens
+        for i, (need, last) in zip(which, steps, strict=True):
+            spare -= min(need, self.interval)
+            if probe and not last:
+                spare -= self._look_cost(i, self.branches[i].depth + 1)
         moves = []
-        for i, need in zip(which, needs, strict=True):
+        for i, (need, last) in zip(which, steps, strict=True):
             branch = self.branches[i]
-            last = branch.depth == len(branch.row.probe_answers)
-            given = need
-            if spare is not None and need > self.interval:
-                given = self.interval + min(need - self.interval, spare)
-                spare -= given - self.interval
+            sure = min(need, self.interval)
+            more = min(need - sure, spare)
+            spare -= more
+            given = int(sure + more)
             if given == need:
-                branch.depth += 1
+                # One that is finished already stays where it is.
+                branch.depth = min(branch.depth, len(branch.row.probe_answers)) + 1
                 branch.finished = last
-            moves.append((i, given, branch.finished or (probe and given == need)))
+            moves.append((i, given, given == need and (last or probe)))
         return self._charge(moves)
+
+    def _next(self, i: int) -> tuple[int, bool]:
+        """What the branch's next step costs, and whether it is the last."""
+        branch = self.branches[i]
+        recorded = len(branch.row.probe_answers)
+        if branch.depth < recorded:
+            return self.interval, False
+        return max(0, branch.row.tokens - self.interval * recorded), True
 
     def _look_cost(self, i: int, depth: int) -> int:
         if self.probe_cost is not None:

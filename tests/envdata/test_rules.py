@@ -344,3 +344,38 @@ def test_terms_say_what_is_wrong(wrong: dict[str, int]) -> None:
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"{name.replace('_', '.')} is {value}"):
         Terms(**wrong)
+
+
+# ---- READ ------------------------------------------------------------------------------------------------------
+
+
+def test_read_opens_branches_and_costs_their_lengths_in_one_call(worked: Grid) -> None:
+    table = Table(worked)
+    shown = table.call(Op.READ, 6, probe=False)
+    assert [step.cost for step in shown] == [25, 40, 8, 30, 57, 12]
+    assert [step.depth for step in shown] == [3, 4, 1, 3, 3, 4]
+    assert [step.label for step in shown] == [0, 1, 0, 0, 1, 2]  # 7 5 7 7 5 No
+    assert all(step.finished for step in shown)
+    assert (table.tokens(), table.sequential()) == (172, 57)
+    assert table.refused(Op.READ, 1) is Refusal.NO_OPEN_SLOT
+
+
+def test_read_promises_each_branch_one_interval_and_stops_at_the_budget(worked: Grid) -> None:
+    table = Table(worked, Terms(budget=48))
+    assert table.refused(Op.READ, 5) is Refusal.BUDGET_EXCEEDED
+    shown = table.call(Op.READ, 4, probe=False)
+    # 10, 10, 8 and 10 for sure; of the 10 that are left the first takes them all.
+    assert [(step.cost, step.depth, step.finished) for step in shown] == [
+        (20, 2, False), (10, 1, False), (8, 1, True), (10, 1, False),
+    ]  # fmt: skip
+    assert table.tokens() == 48
+
+
+def test_a_finished_branch_asked_again_where_the_terms_say_so(worked: Grid) -> None:
+    table = Table(worked, Terms(repeats_last=True))
+    table.call(Op.READ, 5, probe=False)
+    before = table.tokens()
+    shown = table.advance(4, 0)
+    assert [(step.cost, step.depth, step.finished, step.label) for step in shown] == [(37, 3, True, 1), (5, 3, True, 0)]
+    assert table.tokens() == before + 42
+    assert table.refused(Op.FINISH, [0]) is Refusal.BRANCH_FINISHED

@@ -45,6 +45,7 @@ class Twins:
                         budget=terms.budget,
                         probe_cost=terms.probe_cost,
                         dearest_probe=dearest,
+                        repeats_last=terms.repeats_last,
                     )
                 )
             self.episodes.begin(group, orders, traced=group == 0)
@@ -92,6 +93,8 @@ def _apply(model: ReferenceEpisode, call: Call):
     match call:
         case Call(op=Op.BRANCH, branches=int(n)):
             return model.branch(n, call.probe)
+        case Call(op=Op.READ, branches=int(n)):
+            return model.read(n)
         case Call(op=Op.CONTINUE, branches=list(which)):
             return model.advance(which, call.probe)
         case Call(op=Op.FINISH, branches=list(which)):
@@ -103,11 +106,12 @@ def _apply(model: ReferenceEpisode, call: Call):
 
 def _random_call(rng: random.Random, number: int, model: ReferenceEpisode) -> Call:
     """Mostly legal; now and then a branch that is over, twice in the list, or was never opened."""
-    op = rng.choice((Op.BRANCH, Op.CONTINUE, Op.CONTINUE, Op.CONTINUE, Op.FINISH, Op.PROBE))
+    op = rng.choice((Op.BRANCH, Op.READ, Op.CONTINUE, Op.CONTINUE, Op.CONTINUE, Op.FINISH, Op.PROBE))
     probe = rng.random() < 0.7
-    if op is Op.BRANCH or not model.branches:
-        return Call(number, Op.BRANCH, rng.choice((0, 1, 1, 2, 3, 5)), probe)
-    going = [i for i, branch in enumerate(model.branches) if not branch.finished and not branch.pruned]
+    if op in (Op.BRANCH, Op.READ) or not model.branches:
+        return Call(number, Op.READ if op is Op.READ else Op.BRANCH, rng.choice((0, 1, 1, 2, 3, 5)), probe)
+    again = model.repeats_last and op is Op.CONTINUE
+    going = [i for i, branch in enumerate(model.branches) if not branch.pruned and (again or not branch.finished)]
     if op is Op.PROBE and rng.random() < 0.8:
         going = [i for i in going if model.branches[i].depth not in model.branches[i].seen_at]
     which = rng.sample(going, rng.randint(0, len(going)))
@@ -121,6 +125,7 @@ terms = st.builds(
     max_branches=st.sampled_from((1, 3, 5, 64)),
     budget=st.one_of(st.none(), st.integers(1, 250)),
     probe_cost=st.sampled_from((0, 0, 1, 3, None)),
+    repeats_last=st.sampled_from((False, False, False, True)),
 )
 
 
