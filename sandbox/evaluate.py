@@ -116,7 +116,7 @@ class Evaluator:
 
     def describe(self, candidate: Candidate, betas: Sequence[float]) -> Description:
         """Load the candidate, and ask for its schedule at each β. Raises CandidateFailed with a typed status."""
-        said: dict[str, Any] | CandidateFailed = describe(self.backend, candidate, betas, self.settings.limits)
+        said: dict[str, Any] | CandidateFailed = describe(self.backend, candidate, betas, self.settings)
         if isinstance(said, CandidateFailed):
             raise said
         return Description(said["name"], said["doc"], said["schedules"])

@@ -50,6 +50,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
     order: str = "published"
+    api: str = "native"
+    """What candidates are written against: `native` (`sandbox.tts`), or `autotts`, the public AutoTTS release."""
     show_answers: bool = False
     show_questions: bool = False
 
@@ -144,6 +146,7 @@ class Player:
         self._tasks[group] = task
         job = {
             "kind": "play",
+            "api": settings.api,
             "seed": _seed(settings.seed, "worker", repeat),
             "beta": repeat.beta,
             "settings": dict(self._candidate.settings),
@@ -223,12 +226,18 @@ class Player:
 
 
 def describe(
-    backend: Backend, candidate: Candidate, betas: Sequence[float], limits: Limits
+    backend: Backend, candidate: Candidate, betas: Sequence[float], settings: Settings
 ) -> dict[str, Any] | CandidateFailed:
     """What a candidate says of itself: `name`, `doc`, and `schedules`, its knobs at each β; or why it cannot."""
-    job = {"kind": "describe", "seed": 0, "betas": list(betas), "settings": dict(candidate.settings)}
+    job = {
+        "kind": "describe",
+        "api": settings.api,
+        "seed": 0,
+        "betas": list(betas),
+        "settings": dict(candidate.settings),
+    }
     for attempt in range(RETRIES + 1):
-        with Host(backend, limits, candidate) as host:
+        with Host(backend, settings.limits, candidate) as host:
             try:
                 host.start()
                 host.spawn(0, job)

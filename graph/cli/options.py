@@ -10,6 +10,9 @@ from envdata.episodes import MAX_BRANCHES, Terms
 from sandbox.backends.base import Limits
 from sandbox.playing import Settings
 
+NO_CEILING = 1 << 20
+"""More branches than any grid has."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -69,7 +72,7 @@ def evaluation_options(command: Command) -> Command:
             ),
             click.option("--budget", type=click.IntRange(1), help="Tokens an episode may spend.  [default: no limit]"),
             click.option(
-                "--max-branches", type=click.IntRange(1), default=MAX_BRANCHES, show_default=True,
+                "--max-branches", type=click.IntRange(1), show_default=f"{MAX_BRANCHES}; with --api autotts all",
                 help="Branches that an episode may open.",
             ),
             click.option(
@@ -80,6 +83,10 @@ def evaluation_options(command: Command) -> Command:
                 help="How controllers are isolated.",
             ),
             click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="cores"),
+            click.option(
+                "--api", type=click.Choice(["native", "autotts"]), default="native", show_default=True,
+                help="What controllers are written against; autotts: the public AutoTTS release.",
+            ),
             click.option("--show-answers", is_flag=True, help="Let controllers see the answers' strings."),
         ]
     ):  # fmt: skip
@@ -88,8 +95,26 @@ def evaluation_options(command: Command) -> Command:
 
 
 def make_settings(
-    *, seed: int, order: str, budget: int | None, max_branches: int, probe_cost: int | None, show_answers: bool
+    *,
+    seed: int,
+    order: str,
+    budget: int | None,
+    max_branches: int | None,
+    probe_cost: int | None,
+    api: str,
+    show_answers: bool,
 ) -> Settings:
-    """Evaluation settings from what `evaluation_options` parsed."""
-    terms = Terms(max_branches=max_branches, budget=budget, probe_cost=probe_cost)
-    return Settings(terms=terms, limits=Limits(), seed=seed, order=order, show_answers=show_answers)
+    """Evaluation settings from what `evaluation_options` parsed.
+
+    The release's controllers see answers as strings, have no branch ceiling, and may ask a finished branch again.
+    """
+    release = api == "autotts"
+    terms = Terms(
+        max_branches=max_branches or (NO_CEILING if release else MAX_BRANCHES),
+        budget=budget,
+        probe_cost=probe_cost,
+        repeats_last=release,
+    )
+    return Settings(
+        terms=terms, limits=Limits(), seed=seed, order=order, api=api, show_answers=show_answers or release
+    )

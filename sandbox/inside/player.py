@@ -8,25 +8,42 @@ import json
 import random
 import sys
 from array import array
+from collections.abc import Callable
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from greenlet import getcurrent, greenlet
 
 from envdata.actions import Op
 from sandbox import tts
 from sandbox.inside import wire
+from sandbox.inside.errors import MODULE, Broken, describe_error
+from sandbox.inside.native import NativeCandidate
+from sandbox.inside.release import ReleaseCandidate
 from sandbox.status import Status
 
-MODULE = "controller"
+
+class Playable(Protocol):
+    """A candidate of some API; all of its methods run candidate code, and raise Broken where it breaks the contract."""
+
+    name: str
+    """Its class."""
+
+    def schedule(self, beta: float, settings: dict[str, float]) -> dict[str, float]:
+        """The knobs at β, settings included."""
+        ...
+
+    def prepare(self, job: dict[str, Any]) -> None:
+        """Take on what all episodes of a job share."""
+        ...
+
+    def play(self, link: tts.Link, number: int, job: dict[str, Any]) -> int | None:
+        """Play one episode to its answer's label, None for no answer."""
+        ...
 
 
-class Broken(Exception):
-    """The candidate cannot be played at all."""
-
-    def __init__(self, status: Status, why: str) -> None:
-        super().__init__(why)
-        self.status = status
+APIS: dict[str, Callable[[ModuleType], Playable]] = {"native": NativeCandidate, "autotts": ReleaseCandidate}
+"""How a file's candidate is found, by the API that it is written against."""
 
 
 def serve(channel: int, code: CodeType) -> None:
@@ -34,27 +51,25 @@ def serve(channel: int, code: CodeType) -> None:
     job = wire.read_text(channel)
     random.seed(job["seed"])
     try:
-        controller = _load(code)
+        module = _import(code)
+        candidate = APIS[job["api"]](module)
         if job["kind"] == "describe":
-            wire.write_all(channel, wire.pack_text(_describe(controller, job)))
+            wire.write_all(channel, wire.pack_text(_describe(candidate, module, job)))
             return
-        knobs = _knobs(controller, job["beta"], job["settings"])
+        candidate.prepare(job)
     except Broken as broken:
         wire.write_all(channel, wire.pack_text({"status": broken.status, "why": str(broken)}))
         return
-    _Hub(channel, job, controller, knobs).run()
+    _Hub(channel, job, candidate).run()
 
 
 class _Hub:
     """The link of all episodes of a job (`sandbox.tts.Link`)."""
 
-    def __init__(
-        self, channel: int, job: dict[str, Any], controller: type[tts.Controller], knobs: dict[str, Any]
-    ) -> None:
+    def __init__(self, channel: int, job: dict[str, Any], candidate: Playable) -> None:
         self._channel = channel
         self._job = job
-        self._controller = controller
-        self._knobs = knobs
+        self._candidate = candidate
         self._calls = array("i")
         self._branches = array("i")
         self._text: list[bytes] = []
@@ -116,49 +131,22 @@ class _Hub:
 
     def _play(self, number: int) -> None:
         """One episode, from its first action to its ANSWER or FAIL."""
-        seed, ceiling, question = self._job["episodes"][number]
-        job = self._job
-        episode = tts.Episode(self, number, ceiling, job["interval"], job["budget"], seed, question)
         try:
-            answer = self._controller(self._knobs).solve(episode)
+            label = self._candidate.play(self, number, self._job)
+        except Broken as broken:
+            return self._fail(number, broken.status, str(broken))
         except MemoryError:
             return self._fail(number, Status.OUT_OF_MEMORY, "MemoryError")
         except BaseException as error:
             return self._fail(number, Status.EXCEPTION, describe_error(error))
-        if answer is None:
-            return self._calls.extend((number, Op.ANSWER, -1, 0))
-        labels = episode._labels
-        if type(answer) is not tts.Answer or not any(answer is label for label in labels):
-            why = f"solve() returned {type(answer).__name__} {_safely(answer)}, not None or an Answer of this episode"
-            return self._fail(number, Status.CONTRACT_ERROR, why)
-        return self._calls.extend((number, Op.ANSWER, int(answer), 0))
+        return self._calls.extend((number, Op.ANSWER, -1 if label is None else label, 0))
 
     def _fail(self, number: int, status: Status, why: str) -> None:
         self.post(number, Op.FAIL, status, why)
 
 
-def describe_error(error: BaseException) -> str:
-    """An exception in one line, with the line of the controller's file that it came from."""
-    line = None
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == f"{MODULE}.py":
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    where = "" if line is None else f" (line {line})"
-    return f"{type(error).__name__}: {_safely(error)}{where}"
-
-
-def _safely(value: object) -> str:
-    """`str(value)`, of a value whose methods may be hostile."""
-    try:
-        return str(value)[:200]
-    except BaseException:
-        return "(unprintable)"
-
-
-def _load(code: CodeType) -> type[tts.Controller]:
-    """Run the candidate's file, and find its controller class."""
+def _import(code: CodeType) -> ModuleType:
+    """Run the candidate's file as a module of its own."""
     module = ModuleType(MODULE)
     sys.modules[MODULE] = module
     try:
@@ -167,50 +155,12 @@ def _load(code: CodeType) -> type[tts.Controller]:
         raise Broken(Status.OUT_OF_MEMORY, "MemoryError while importing the file") from None
     except BaseException as error:
         raise Broken(Status.LOAD_ERROR, describe_error(error)) from None
-    found = [
-        value
-        for value in list(module.__dict__.values())
-        if isinstance(value, type) and issubclass(value, tts.Controller) and value.__module__ == MODULE
-    ]
-    leaves = [
-        one for one in dict.fromkeys(found) if not any(other is not one and issubclass(other, one) for other in found)
-    ]
-    if len(leaves) != 1:
-        names = ", ".join(one.__name__ for one in leaves) or "none"
-        raise Broken(Status.CONTRACT_ERROR, f"the file must define one subclass of Controller; it defines {names}")
-    abstract = sorted(getattr(leaves[0], "__abstractmethods__", ()))
-    if abstract:
-        raise Broken(Status.CONTRACT_ERROR, f"{leaves[0].__name__} does not define {', '.join(abstract)}")
-    return leaves[0]
+    return module
 
 
-def _schedule(controller: type[tts.Controller], beta: float) -> dict[str, float]:
-    try:
-        schedule = controller.schedule(beta)
-    except BaseException as error:
-        raise Broken(Status.CONTRACT_ERROR, f"schedule({beta}) raised {describe_error(error)}") from None
-    if not isinstance(schedule, dict) or not all(
-        type(name) is str and type(value) in (int, float, bool) and abs(value) < float("inf")
-        for name, value in schedule.items()
-    ):
-        raise Broken(Status.CONTRACT_ERROR, f"schedule({beta}) must return a dict of finite numbers by name")
-    return schedule
-
-
-def _knobs(controller: type[tts.Controller], beta: float, settings: dict[str, float]) -> dict[str, float]:
-    knobs = _schedule(controller, beta)
-    unknown = [name for name in settings if name not in knobs]
-    if unknown:
-        raise Broken(Status.CONTRACT_ERROR, f"no knob is called {unknown[0]!r}; the schedule has {', '.join(knobs)}")
-    return {**knobs, **settings}
-
-
-def _describe(controller: type[tts.Controller], job: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": controller.__name__,
-        "doc": str(controller.__doc__ or "")[:2000],
-        "schedules": [_knobs(controller, beta, job["settings"]) for beta in job["betas"]],
-    }
+def _describe(candidate: Playable, module: ModuleType, job: dict[str, Any]) -> dict[str, Any]:
+    schedules = [candidate.schedule(beta, job["settings"]) for beta in job["betas"]]
+    return {"name": candidate.name, "doc": str(module.__doc__ or "")[:2000], "schedules": schedules}
 
 
 def compile_candidate(source: str) -> CodeType:

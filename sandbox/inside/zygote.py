@@ -22,8 +22,9 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any, NoReturn
 
-from sandbox.inside import player, wire
+from sandbox.inside import player, special, wire
 from sandbox.inside.confinement import Confinement, switched_off
+from sandbox.inside.errors import Broken, describe_error
 from sandbox.status import Status
 
 MESSAGE = struct.Struct("<IHH")
@@ -42,7 +43,9 @@ _MANY = 1 << 16
 class Zygote:
     """Serves one host until it closes the control stream."""
 
-    def __init__(self, control_in: int, control_out: int, *, relay: bool, without: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, control_in: int, control_out: int, *, relay: bool, without: frozenset[str] = frozenset()
+    ) -> None:
         self._control_out = control_out
         self._without = without
         self._relay = relay
@@ -117,7 +120,7 @@ class Zygote:
                 self._try_to_compile(request["source"])
             self._code = player.compile_candidate(request["source"])
             _preload(self._code)
-        except player.Broken as error:
+        except Broken as error:
             broken = error
         # What the workers share stays shared: the collector must not touch it after a fork.
         gc.collect()
@@ -135,11 +138,11 @@ class Zygote:
         _, status = os.waitpid(pid, 0)
         signal_number, code = status & 0x7F, status >> 8
         if signal_number == signal.SIGXCPU:
-            raise player.Broken(Status.TIMEOUT, "compiling the file took too long")
+            raise Broken(Status.TIMEOUT, "compiling the file took too long")
         if signal_number == signal.SIGKILL or code == _OUT_OF_MEMORY:
-            raise player.Broken(Status.OUT_OF_MEMORY, "compiling the file took too much memory")
+            raise Broken(Status.OUT_OF_MEMORY, "compiling the file took too much memory")
         if signal_number:
-            raise player.Broken(Status.LOAD_ERROR, f"the compiler crashed over the file (signal {signal_number})")
+            raise Broken(Status.LOAD_ERROR, f"the compiler crashed over the file (signal {signal_number})")
 
     def _spawn(self, slot: int, descriptors: list[int]) -> None:
         if self._relay:
@@ -182,12 +185,12 @@ class Zygote:
             self._confinement.filter()
             act()
             status = 0
-        except (wire.Closed, player.Broken):
+        except (wire.Closed, Broken):
             status = 0
         except MemoryError:
             status = _OUT_OF_MEMORY
         except BaseException as error:
-            os.write(2, player.describe_error(error).encode()[:500])
+            os.write(2, describe_error(error).encode()[:500])
         finally:
             os._exit(status)
 
@@ -258,6 +261,7 @@ def _preload(code: CodeType) -> None:
             # One that is not installed is the candidate's own import error, later.
             with contextlib.suppress(ImportError):
                 __import__(module)
+    special.install()
 
 
 def main() -> None:
