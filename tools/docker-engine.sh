@@ -45,7 +45,7 @@ import_base_image() {
   root=$(mktemp -d)
   # shellcheck disable=SC2064  # the folder's name of now is the one to remove
   trap "rm -rf '$root'" EXIT
-  debootstrap --variant=minbase --include=python3-minimal,python3-numpy bookworm "$root" >"$dir/debootstrap.log"
+  debootstrap --variant=minbase --include=python3 bookworm "$root" >"$dir/debootstrap.log"
   tar -C "$root" -c . | docker import - autotts-base:bookworm >/dev/null
 }
 
