@@ -76,4 +76,6 @@ def test_whatever_pytest_says_but_success_is_a_failure(project: Path, code: int)
     status, table = ci(project, "bubblewrap")
     assert status == 1
     assert table[0].startswith("bubblewrap  FAILED ")
-    assert table[0].endswith("-m pytest --no-skips -m bubblewrap")
+    said = table[0].split()
+    assert "--no-skips" in said
+    assert said[-2:] == ["-m", "bubblewrap"]
