@@ -68,7 +68,8 @@ def run(context: Context) -> None:
         config: RunnableConfig = {**THREAD, "recursion_limit": NODES_A_ROUND * context.settings.rounds + 10}
         known = machine.get_state(config)
         if known.next:
-            context.teller.say(f"going on with the {known.next[0]}" + _of_round(known.values))
+            of_round = "" if known.next[0] == "finale" else _of_round(known.values)
+            context.teller.say(f"going on with the {known.next[0]}{of_round}")
         elif known.values:
             return
         # Synchronous: the checkpoint is on the disk before the next node starts.
@@ -92,5 +93,4 @@ def _bound(node: Node, context: Context) -> Any:
 
 
 def _of_round(values: Any) -> str:
-    number = values.get("round", 0)
-    return f" of round {number}" if number else ""
+    return f" of round {values['round']}" if values.get("round") else ""

@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 COMMANDS = {
+    "discover": ("graph.cli.discover", "discover_command"),
     "evaluate": ("graph.cli.evaluate", "evaluate_command"),
     "grid": ("graph.cli.grid", "grid_group"),
+    "report": ("graph.cli.report", "report_command"),
 }
 """Where each subcommand is: module and name."""
 

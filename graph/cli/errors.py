@@ -1,6 +1,9 @@
 """Errors that a user can mend: their text is the whole message."""
 
 from envdata.grid import GridError
+from graph.explorers.base import ExplorerError
+from graph.objective import ObjectiveError
+from graph.settings import RunError
 from sandbox.backends.base import SandboxUnavailable
 from sandbox.candidate import CandidateError
 from sandbox.host import CandidateFailed, InfrastructureError
@@ -11,4 +14,7 @@ USER_ERRORS: tuple[type[Exception], ...] = (
     CandidateFailed,
     SandboxUnavailable,
     InfrastructureError,
+    RunError,
+    ObjectiveError,
+    ExplorerError,
 )

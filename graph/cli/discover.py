@@ -1,0 +1,145 @@
+"""`autotts discover`: search for a controller over replay grids."""
+
+import json
+import os
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+import envdata
+from envdata.episodes import MAX_BRANCHES
+from graph.cli.options import Betas, ProbeCost
+from graph.cli.progress import episode_progress
+from graph.objective import FORMS, Objective, ObjectiveError
+from graph.settings import RunSettings
+from sandbox.evaluate import Progress
+
+BUNDLED = Path(envdata.__file__).parent / "bundled"
+DEFAULTS = {each.name: each.default for each in fields(RunSettings)}
+
+
+class Speaker:
+    """Tells on standard error what a run is doing."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def say(self, text: str) -> None:
+        """A line."""
+        if not self._quiet:
+            click.echo(text, err=True)
+
+    def episodes(self, what: str) -> AbstractContextManager[Progress | None]:
+        """A bar on a terminal, a line now and then elsewhere."""
+        return episode_progress(what, quiet=self._quiet)
+
+
+def _objective(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        Objective.parse(value)
+    except ObjectiveError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+    return value
+
+
+@click.command("discover")
+@click.option(
+    "--grid",
+    "grids",
+    multiple=True,
+    metavar="FILE",
+    help="A grid to search on; may be given again.  [default: the bundled one]",
+)
+@click.option(
+    "--heldout",
+    multiple=True,
+    metavar="FILE",
+    help="A grid for the end alone; may be given again.  [default: the bundled one]",
+)
+@click.option("--rounds", type=click.IntRange(1), default=DEFAULTS["rounds"], show_default=True)
+@click.option(
+    "--candidates", type=click.IntRange(1), default=DEFAULTS["candidates"], show_default=True, help="A round."
+)
+@click.option("--finalists", type=click.IntRange(1), default=DEFAULTS["finalists"], show_default=True,
+              help="Candidates a round that are evaluated in full.")  # fmt: skip
+@click.option("--betas", type=Betas(), default="0:1:0.1", show_default=True, help="As 0,0.5,1 or 0:1:0.1.")
+@click.option(
+    "--repeats", type=click.IntRange(1), default=DEFAULTS["repeats"], show_default=True, help="Branch orders."
+)
+@click.option("--screening-repeats", type=click.IntRange(1), default=DEFAULTS["screening_repeats"], show_default=True)
+@click.option("--seed", type=int, default=DEFAULTS["seed"], show_default=True)
+@click.option(
+    "--explorer", default=DEFAULTS["explorer"], show_default=True, metavar="NAME[:…]", help="Who writes controllers."
+)
+@click.option("--objective", default=DEFAULTS["objective"], show_default=True, callback=_objective, help=FORMS + ".")
+@click.option("--budget", type=click.IntRange(1), help="Tokens that an episode may spend.  [default: unlimited]")
+@click.option("--max-branches", type=click.IntRange(1), default=MAX_BRANCHES, show_default=True)
+@click.option("--probe-cost", type=ProbeCost(), default="0", show_default=True, help="What a probe costs.")
+@click.option("--sandbox", default="auto", show_default=True, metavar="auto|docker|bubblewrap|process",
+              help="How candidates are isolated.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="cores")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="The run's folder.  [default: runs/<time>]"
+)
+@click.option("--resume", "resumed", type=click.Path(path_type=Path, file_okay=False), metavar="RUN",
+              help="Go on with the run in this folder.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of tables.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.pass_context
+def discover_command(
+    context: click.Context,
+    /,
+    jobs: int,
+    out: Path | None,
+    resumed: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Search for a controller: propose, evaluate in the sandbox, criticise, archive, and again.
+
+    No model is called unless the explorer is one. The best controller of all rounds is selected, and evaluated once on
+    the held-out grid together with the baselines. A run that was stopped, in whatever way, goes on with --resume.
+    """
+    from graph import discovery
+
+    speaker = Speaker(quiet=quiet)
+    if resumed is not None and out is not None:
+        raise click.UsageError("--resume says which folder; leave --out away")
+    folder = resumed or out or Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    try:
+        if resumed is not None:
+            named = {name for name in given if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+            result = discovery.resume(folder, {name: given[name] for name in named}, jobs=jobs, teller=speaker)
+        else:
+            speaker.say(f"the run is in {folder}")
+            result = discovery.start(folder, RunSettings(**_with_bundled(given)), jobs=jobs, teller=speaker)
+    except KeyboardInterrupt:
+        raise click.ClickException(f"stopped; go on with: autotts discover --resume {folder}") from None
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False))
+    else:
+        from graph.cli.summary import print_summary
+
+        print_summary(result, folder, sys.stdout)
+
+
+def _with_bundled(given: dict[str, Any]) -> dict[str, Any]:
+    """The bundled grids where no grid is named; a search on other grids has nothing held out unless it is named too."""
+    if given["grids"]:
+        return given
+    if given["heldout"]:
+        raise click.UsageError("--heldout goes with --grid; name the grids to search on too")
+    search, heldout = (BUNDLED / f"word-problems-{part}.parquet" for part in ("search", "heldout"))
+    return {**given, "grids": (_near(search),), "heldout": (_near(heldout),)}
+
+
+def _near(path: Path) -> str:
+    """The path as seen from here where it is below, so that results look alike in every checkout."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

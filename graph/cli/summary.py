@@ -1,0 +1,68 @@
+"""The end of `autotts discover` on a terminal."""
+
+from pathlib import Path
+from typing import Any, TextIO
+
+from graph.folder import RunFolder
+from graph.picture import NAMES
+from graph.report import figures
+
+
+def print_summary(result: dict[str, Any], path: Path, stream: TextIO) -> None:
+    """The baselines and the selected controller, the paired comparison, and where everything is."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=stream, width=None if stream.isatty() else 120, highlight=False)
+    low, high = result["range"]
+    over = f" over {low:,.0f} … {high:,.0f} tokens" if result["objective"] == "area" else ""
+    title = f"objective {result['objective']}{over}, in percent, with 95 % intervals over questions"
+    table = Table(title=title, title_justify="left")
+    table.add_column("controller")
+    table.add_column("search set", justify="right")
+    if "heldout" in result:
+        table.add_column("held-out set", justify="right")
+    for row in figures(result):
+        name = NAMES.get(row["name"], row["name"])
+        cells = [_points(row["search"])] + ([_points(row["heldout"])] if "heldout" in result else [])
+        table.add_row(
+            Text(f"{name} (selected)" if row["selected"] else name), *cells, style="bold" if row["selected"] else ""
+        )
+    console.print(table)
+    console.print(_sweep(result))
+    selected = NAMES.get(result["selected"], result["selected"])
+    where = "a baseline: no candidate scored better" if result["incumbent"] else f"of round {result['round']}"
+    console.print(f"selected: {selected}, {where}")
+    for what, key in (("the best baseline", "best_baseline"), ("the best of round 1", "round_1_best")):
+        if result[key] is not None:
+            other = f"{what} ({NAMES.get(result[key], result[key])})"
+            for part, name in (("search", "search set"), ("heldout", "held-out set")):
+                difference = result.get(part, {}).get(f"over_{key}")
+                if difference is not None:
+                    console.print(f"  − {other}, {name}, paired: {_points(difference, '+')}")
+    folder = RunFolder(path)
+    console.print(f"controller: {folder.selected}\nreport: {folder.report}\npicture: {folder.picture}", soft_wrap=True)
+
+
+def _sweep(result: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(title="the selected controller", title_justify="left")
+    parts = [("search", "search set")] + ([("heldout", "held-out set")] if "heldout" in result else [])
+    table.add_column("β", justify="right")
+    for _, name in parts:
+        table.add_column(f"accuracy %, {name}", justify="right")
+        table.add_column("tokens", justify="right")
+    sweeps = [result[part]["sweeps"][result["selected"]] for part, _ in parts]
+    for row in zip(*sweeps, strict=True):
+        beta = row[0]["beta"]
+        cells = [cell for point in row for cell in (_points(point["accuracy"]), f"{point['tokens']:,.0f}")]
+        table.add_row("–" if beta is None else f"{beta:g}", *cells)
+    return table
+
+
+def _points(value: dict[str, float] | None, sign: str = "") -> str:
+    if value is None:
+        return "failed"
+    return f"{100 * value['value']:{sign}.2f} ({100 * value['low']:{sign}.2f} … {100 * value['high']:{sign}.2f})"
