@@ -34,11 +34,12 @@ setup:
 setup-dev:
 	@tools/setup.sh dev
 
-# The exact versions that every set-up is held to, for every Python from 3.11 on. Commit the result.
+# The exact versions that every set-up is held to, for every Python from 3.11 on: pins what is new in pyproject.toml,
+# with ARGS=--upgrade everything anew. Commit the result.
 lock: setup-dev
 	$(bin)/python -m pip install --quiet uv
 	$(bin)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra dev --extra questions \
-	  --upgrade --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock
+	  --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
 
 # Collects the bundled grids again, from the model itself.
 grid: setup
