@@ -5,6 +5,9 @@ gold answer leaves these processes, and no model is called.
 """
 
 import multiprocessing
+import multiprocessing.connection
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -154,7 +157,7 @@ class Evaluator:
             return
         if self._executor is None:
             spawn = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(self.jobs, mp_context=spawn)
+            self._executor = ProcessPoolExecutor(self.jobs, mp_context=spawn, initializer=_end_with_parent)
         waiting: dict[Future[list[_Played]], _Chunk] = {
             self._executor.submit(_play_chunk, chunk, self.backend.name, self.settings): chunk for chunk in chunks
         }
@@ -166,6 +169,21 @@ class Evaluator:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _end_with_parent() -> None:
+    """End this job's process, and its sandbox with it, when the one that started it is gone, even by SIGKILL.
+
+    A pool's process waits for work on a pipe that its siblings hold open too: by itself it would wait for ever.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_wait_and_exit, args=(parent.sentinel,), daemon=True).start()
+
+
+def _wait_and_exit(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 _Played = tuple[Repeat, pa.Table, pa.Table | None]
