@@ -33,6 +33,9 @@ SCHEMA = pa.schema(
 `branch` counts in the order of opening, −1 where none is meant; `cost` is the row's own, `tokens` the episode's total
 after the call. An answer is null where nothing was revealed."""
 
+MAX_NOTES = 1000
+"""Remarks that are kept of one episode; there is no other bound on how many a controller leaves."""
+
 _FIELDS = ("episode", "call", "op", "branch", "depth", "finished", "answer", "confidence", "cost", "tokens")
 
 
@@ -48,14 +51,17 @@ class TraceLog:
     """Texts by the number of their row."""
     _rows: int = field(init=False, default=0)
     _any: bool = field(init=False, default=False)
+    _noted: Ints = field(init=False)
 
     def __post_init__(self) -> None:
         self.traced = np.zeros(self.episodes, bool)
+        self._noted = np.zeros(self.episodes, np.int64)
         self._clear()
 
     def begin(self, episodes: slice, traced: bool) -> None:
         """Say whether the episodes of a slice are to be recorded from now on."""
         self.traced[episodes] = traced
+        self._noted[episodes] = 0
         self._any = bool(self.traced.any())
         if not self._any:
             self._clear()
@@ -99,7 +105,10 @@ class TraceLog:
         self._add_one(episode, op, code, made, ledger, why)
 
     def add_note(self, episode: int, text: str, made: Ints, ledger: Ledger) -> None:
-        """Record a controller's remark."""
+        """Record a controller's remark, up to `MAX_NOTES` an episode."""
+        self._noted[episode] += 1
+        if self._noted[episode] > MAX_NOTES:
+            return
         self._add_one(episode, Op.NOTE, -1, made, ledger, text)
 
     def take(self, episodes: slice) -> pa.Table:

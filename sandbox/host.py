@@ -27,6 +27,9 @@ MESSAGE = zygote.MESSAGE
 LAUNCHES = 3
 """How often a sandbox that fails by itself is started again before the run gives up."""
 
+KILL_SECONDS = 20.0
+"""How long a worker that was killed may take to end before its sandbox counts as broken."""
+
 
 class CandidateFailed(Exception):
     """The candidate as a whole can go no further."""
@@ -60,6 +63,7 @@ class Worker:
     closed: bool = False
     killed: Status | None = None
     """Why the host killed it, if it did."""
+    killed_at: float = 0.0
     why: str = ""
 
 
@@ -145,7 +149,7 @@ class Host:
     def kill(self, worker: Worker, status: Status, why: str) -> None:
         """End a worker; its end comes as an event with this status."""
         if worker.killed is None:
-            worker.killed, worker.why = status, why
+            worker.killed, worker.why, worker.killed_at = status, why, time.monotonic()
             self._control(zygote.KILL, worker.slot)
 
     def wait(self, patience: float) -> Iterator[Event]:
@@ -216,7 +220,10 @@ class Host:
                     raise CandidateFailed(Status.OUTPUT_LIMIT, f"printed more than {limit} bytes (limit output_bytes)")
             if received.control:
                 self._inbox += received.control
-                self._read_control()
+                try:
+                    self._read_control()
+                except (struct.error, ValueError, KeyError, TypeError, RecursionError) as error:
+                    raise _Lost(f"a control message that makes no sense ({type(error).__name__}: {error})") from None
             if received.closed:
                 raise _Lost(self._end())
         self._check_clocks()
@@ -281,8 +288,11 @@ class Host:
                 worker.closed = True
 
     def _loaded(self, payload: bytes) -> None:
-        self.versions = json.loads(payload)
-        if "status" in self.versions:
+        said = json.loads(payload)
+        if not isinstance(said, dict) or not said:
+            raise ValueError("LOADED without versions")
+        self.versions = said
+        if "status" in said:
             raise CandidateFailed(Status(self.versions["status"]), quoted(self.versions["why"]))
 
     def _exited(self, worker: Worker, wait_status: int) -> None:
@@ -299,7 +309,10 @@ class Host:
         now = time.monotonic()
         limits = self._limits
         for worker in self._workers.values():
-            if now - worker.waited_since > limits.reply_seconds:
+            if worker.killed is not None:
+                if now - worker.killed_at > KILL_SECONDS:
+                    raise _Lost(f"a worker that was killed did not end within {KILL_SECONDS:g} s; {self._end()}")
+            elif now - worker.waited_since > limits.reply_seconds:
                 why = f"did not act within {limits.reply_seconds:g} s (limit reply_seconds)"
                 self.kill(worker, Status.TIMEOUT, why)
             elif now - worker.started > limits.repeat_seconds:

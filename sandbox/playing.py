@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from envdata.episodes import Episodes, GroupResult, Terms
@@ -17,6 +16,7 @@ from sandbox import serving
 from sandbox.backends.base import Backend, Limits
 from sandbox.candidate import Candidate
 from sandbox.host import CandidateFailed, Event, Host, InfrastructureError, Worker, read_text_frame
+from sandbox.inside.wire import MAX_KNOB, MAX_KNOBS
 from sandbox.quoting import quoted
 from sandbox.status import Status
 from sandbox.streams import Malformed
@@ -192,7 +192,11 @@ class Player:
 
     def _end(self, event: Event) -> PlayedRepeat:
         assert event.status is not None  # noqa: S101 - the end of a worker
-        return self._finish(event.worker.group, event.status, event.why)
+        worker = event.worker
+        if worker.killed is not None:
+            # What it said last came in together with its end.
+            return self._finish(worker.group, worker.killed, worker.why)
+        return self._finish(worker.group, event.status, event.why)
 
     def _finish(self, group: int, status: Status, why: str) -> PlayedRepeat:
         episodes, task = self._episodes, self._tasks.pop(group)
@@ -271,8 +275,14 @@ def _hear_description(host: Host, schedules: int) -> dict[str, Any]:
 
 
 def _is_schedule(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        len(name) <= 100 and isinstance(knob, int | float) and abs(knob) < np.inf for name, knob in value.items()
+    """Whether it is what our worker lets through: few identifiers, with numbers that a float can hold."""
+    return (
+        isinstance(value, dict)
+        and len(value) <= MAX_KNOBS
+        and all(
+            len(name) <= 100 and name.isidentifier() and isinstance(knob, int | float) and -MAX_KNOB <= knob <= MAX_KNOB
+            for name, knob in value.items()
+        )
     )
 
 

@@ -34,6 +34,7 @@ class Limits:
             "fsize": 0,
             "nofile": 64,
             "core": 0,
+            "nproc": 0,
         }
 
 
@@ -55,6 +56,11 @@ class Running(Protocol):
 
     relay: bool
     """Whether workers' bytes travel over the control stream, rather than over descriptors handed in."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the sandbox still runs, as far as can be seen without waiting."""
+        ...
 
     @property
     def sources(self) -> list[int]:
@@ -85,6 +91,10 @@ class Backend(Protocol):
 
     def launch(self, limits: Limits) -> Running:
         """Start a sandbox with a zygote in it; raises SandboxUnavailable."""
+        ...
+
+    def close(self) -> None:
+        """Release what the backend itself holds, and wait for what is still going away. It can be used again."""
         ...
 
 

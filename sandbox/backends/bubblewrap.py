@@ -41,6 +41,9 @@ class BubblewrapBackend:
             self._command = command(bwrap, self._without)
         return LocalRunning(self._command, {})
 
+    def close(self) -> None:
+        """There is nothing to release: a sandbox that was killed is gone."""
+
 
 def trial() -> diagnosis.Diagnosis | None:
     """Why bubblewrap does not work here, None if it does. A success is remembered, so that jobs do not repeat it."""
@@ -107,5 +110,7 @@ def _no_further_namespaces(bwrap: str) -> tuple[str, ...]:
     """The option that ends nesting, where this bwrap (0.8 or later) and this kernel have it."""
     option = "--disable-userns"
     tried = [bwrap, "--unshare-user", "--unshare-pid", option, "--ro-bind", "/", "/", "true"]
-    works = subprocess.run(tried, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False).returncode == 0
+    works = (
+        subprocess.run(tried, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False).returncode == 0
+    )
     return (option,) if works else ()

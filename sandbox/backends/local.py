@@ -47,6 +47,11 @@ class LocalRunning:
         self._ended = False
 
     @property
+    def alive(self) -> bool:
+        """Whether the first process runs."""
+        return not self._ended and self._process.poll() is None
+
+    @property
     def sources(self) -> list[int]:
         """The control socket and the pipe."""
         return [] if self._ended else [self._control.fileno(), self._output]

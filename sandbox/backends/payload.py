@@ -7,6 +7,7 @@ virtual environment below /usr, in a Python's own site-packages, in a home folde
 
 import importlib.util
 import os
+import stat
 import sys
 import sysconfig
 from collections.abc import Iterable
@@ -53,7 +54,8 @@ class Interpreter:
 def files() -> dict[str, Path]:
     """Our files for the sandbox, by their path there."""
     spec = importlib.util.find_spec("envdata.actions")
-    assert spec is not None and spec.origin is not None  # noqa: S101 - a part of this distribution
+    assert spec is not None  # noqa: S101 - a part of this distribution
+    assert spec.origin is not None  # noqa: S101
     actions = Path(spec.origin)
     return FILES | {"envdata/actions.py": actions, "envdata/__init__.py": actions.with_name("__init__.py")}
 
@@ -81,7 +83,7 @@ def interpreter() -> Interpreter:
 
 
 def hidden_below(shown: Iterable[Path]) -> tuple[Path, ...]:
-    """The folders below `shown` ones that hold other packages, or this project, or whatever else is on `sys.path`."""
+    """The folders below `shown` ones that hold other packages, this project, what is on `sys.path`, set-id programs."""
     folders = [path for path in shown if path.is_dir()]
     secret = {
         Path(entry).resolve()
@@ -94,10 +96,19 @@ def hidden_below(shown: Iterable[Path]) -> tuple[Path, ...]:
     for folder in folders:
         for pattern in ("*-packages", "python3*/*-packages"):
             secret |= {found.resolve() for found in folder.glob(pattern)}
+        secret |= {program.parent for program in folder.glob("*/*") if _has_rights_of_another(program)}
     inside = (
         path for path in secret if path.is_dir() and any(path != at and path.is_relative_to(at) for at in folders)
     )
     return tuple(sorted(path for path in inside if path not in folders))
+
+
+def _has_rights_of_another(program: Path) -> bool:
+    try:
+        mode = program.lstat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) and bool(mode & (stat.S_ISUID | stat.S_ISGID))
 
 
 def _standard_library() -> list[Path]:

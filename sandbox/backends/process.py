@@ -28,3 +28,6 @@ class ProcessBackend:
         interpreter = str(payload.interpreter().executable)
         arguments = [f"--without={','.join(sorted(self._without))}"] if self._without else []
         return LocalRunning([interpreter, *PYTHON_FLAGS, "-c", start, *arguments], clean_environment())
+
+    def close(self) -> None:
+        """There is nothing to release."""

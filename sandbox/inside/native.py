@@ -5,6 +5,7 @@ from typing import Any
 
 from sandbox import tts
 from sandbox.inside.errors import Broken, describe_error, safely
+from sandbox.inside.wire import MAX_KNOB, MAX_KNOBS
 from sandbox.status import Status
 
 
@@ -37,10 +38,13 @@ class NativeCandidate:
         except BaseException as error:
             raise Broken(Status.CONTRACT_ERROR, f"schedule({beta}) raised {describe_error(error)}") from None
         if not isinstance(schedule, dict) or not all(
-            type(name) is str and type(value) in (int, float, bool) and abs(value) < float("inf")
+            type(name) is str and type(value) in (int, float, bool) and -MAX_KNOB <= value <= MAX_KNOB
             for name, value in schedule.items()
         ):
             raise Broken(Status.CONTRACT_ERROR, f"schedule({beta}) must return a dict of finite numbers by name")
+        if len(schedule) > MAX_KNOBS or not all(name.isidentifier() and len(name) <= 100 for name in schedule):
+            why = f"schedule({beta}) has more than {MAX_KNOBS} knobs, or one whose name is not a short identifier"
+            raise Broken(Status.CONTRACT_ERROR, why)
         unknown = [name for name in settings if name not in schedule]
         if unknown:
             known = ", ".join(schedule)

@@ -29,6 +29,10 @@ MAX_FRAME = 1 << 24
 """Bytes; no honest frame comes near it."""
 MAX_TEXT = 400
 """Bytes of one note or failure, as a worker may send it."""
+MAX_KNOBS = 100
+"""Knobs that a schedule may have."""
+MAX_KNOB = 1e300
+"""The largest value of a knob: any number up to it fits a float."""
 
 
 class Reply(NamedTuple):

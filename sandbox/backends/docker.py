@@ -1,0 +1,323 @@
+"""The `docker` backend: a container per sandbox, on any engine that speaks Docker's API (Podman's socket too).
+
+`DOCKER_HOST` and the other variables of Docker's own client say which engine; what a container may use can be changed
+by `Options.from_environment`. Only standard streams reach into the container, so that an engine may be remote and gVisor
+may be its runtime: the zygote relays the workers' bytes.
+"""
+
+import contextlib
+import functools
+import os
+import select
+import socket
+import ssl
+import struct
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.backends import image
+from sandbox.backends.base import PYTHON_FLAGS, Limits, Received, Running, SandboxUnavailable, clean_environment
+from sandbox.streams import Outbox
+
+LABEL = "autotts.sandbox"
+OWNER = "autotts.owner"
+
+KEPT_OUTPUT = 4096
+
+_START = "import sys; sys.path.insert(0, '/autotts'); from sandbox.inside.zygote import main; main()"
+_STREAM = struct.Struct(">BxxxL")
+"""What stands before each piece of an attached container's output: 1 or 2 for the stream, and the size."""
+_STDOUT = 1
+_GONE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a container may use, all of its workers together."""
+
+    memory_mb: int = 512
+    cpus: float = 1.0
+    processes: int = 64
+    runtime: str | None = None
+    """The engine's name of another runtime, `runsc` for gVisor."""
+
+    @classmethod
+    def from_environment(cls) -> "Options":
+        """AUTOTTS_DOCKER_MEMORY_MB, _CPUS, _PROCESSES, _RUNTIME; raises SandboxUnavailable for one that is no number."""
+        given = {name: os.environ.get(f"AUTOTTS_DOCKER_{name.upper()}") for name in cls.__dataclass_fields__}
+        try:
+            return cls(
+                memory_mb=int(given["memory_mb"] or cls.memory_mb),
+                cpus=float(given["cpus"] or cls.cpus),
+                processes=int(given["processes"] or cls.processes),
+                runtime=given["runtime"] or None,
+            )
+        except ValueError as error:
+            raise SandboxUnavailable(f"a variable AUTOTTS_DOCKER_… is not a number: {error}") from None
+
+
+class DockerBackend:
+    """Runs the zygote in a container without network, privileges or anything writable but a small /tmp."""
+
+    name = "docker"
+
+    def __init__(self, without: frozenset[str] = frozenset(), options: Options | None = None) -> None:
+        """`without` names defences to leave out, for the tests that show what each is good for."""
+        self._without = without
+        self._options = options or Options.from_environment()
+        self._image: str | None = None
+        self._local = threading.local()
+
+    def launch(self, limits: Limits) -> Running:
+        """Start a container; raises SandboxUnavailable if there is no engine or no image of this version."""
+        del limits
+        import docker
+
+        client = self._client()
+        try:
+            if self._image is None:
+                sweep(client)
+                self._image = usable_image(client)
+            return _Container(client, self._image, self._options, self._without)
+        except docker.errors.NotFound:
+            gone, self._image = self._image, None
+            raise SandboxUnavailable(f"the engine no longer has the image {gone}. {_BUILD}") from None
+        except (docker.errors.DockerException, OSError) as error:
+            raise SandboxUnavailable(f"the Docker engine could not start a container: {error}") from None
+
+    def close(self) -> None:
+        """Wait until the engine has removed every container of this process."""
+        import docker
+
+        if self._image is None:
+            return
+        with contextlib.suppress(docker.errors.DockerException, OSError):
+            client, deadline = self._client(), time.monotonic() + _GONE_SECONDS
+            while own_containers(client) and time.monotonic() < deadline:
+                time.sleep(0.05)
+
+    def _client(self) -> Any:
+        """A client of this thread's own: its connections are not made for several."""
+        if not hasattr(self._local, "client"):
+            self._local.client = connect()
+        return self._local.client
+
+
+_BUILD = "Type `autotts sandbox build`."
+
+
+def connect() -> Any:
+    """A client of the engine that the environment names; raises SandboxUnavailable if none answers."""
+    import docker
+
+    try:
+        client = docker.from_env(timeout=60)
+        client.ping()
+    except (docker.errors.DockerException, OSError) as error:
+        where = os.environ.get("DOCKER_HOST", "the default socket")
+        raise SandboxUnavailable(f"no Docker engine answers at {where}: {error}") from None
+    return client
+
+
+def usable_image(client: Any) -> str:
+    """The digest of the image to run; raises SandboxUnavailable if it was not built, or the engine lost it."""
+    record = image.find(client)
+    if record is None:
+        raise SandboxUnavailable(f"the Docker engine answers, but has no image for this version of autotts. {_BUILD}")
+    return record.image
+
+
+def engine_is_likely() -> bool:
+    """Whether it is worth asking for an engine; quick, without importing the client."""
+    return bool(os.environ.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()
+
+
+@functools.cache
+def owner() -> str:
+    """This process, in a way that no later process shares: boot, number and start time."""
+    boot = _read("/proc/sys/kernel/random/boot_id").strip() or socket.gethostname()
+    return f"{boot}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def own_containers(client: Any) -> list[str]:
+    """Ids of the containers that this process started and the engine still has."""
+    return [one["Id"] for one in client.api.containers(all=True, filters={"label": f"{OWNER}={owner()}"})]
+
+
+def sweep(client: Any) -> list[str]:
+    """Remove what processes of this machine that are no more left behind; returns the containers' ids."""
+    import docker
+
+    removed = []
+    for one in client.api.containers(all=True, filters={"label": LABEL}):
+        boot, _, rest = one["Labels"].get(OWNER, "::").partition(":")
+        pid, _, start = rest.partition(":")
+        here = boot == owner().partition(":")[0]
+        if here and (not pid.isdigit() or _started(int(pid)) != start):
+            with contextlib.suppress(docker.errors.NotFound, docker.errors.APIError):
+                client.api.remove_container(one["Id"], force=True, v=True)
+                removed.append(one["Id"])
+    return removed
+
+
+def _started(pid: int) -> str:
+    """When a process started, in clock ticks since boot; empty if there is none."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 else ""
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+class _Container:
+    """A started container whose streams are one connection to the engine (`sandbox.backends.base.Running`)."""
+
+    relay = True
+
+    def __init__(self, client: Any, image_id: str, options: Options, without: frozenset[str]) -> None:
+        self._api = client.api
+        made = self._api.create_container(
+            image_id,
+            [*PYTHON_FLAGS, "-c", _START, "--relay", *([f"--without={','.join(sorted(without))}"] if without else [])],
+            entrypoint=["/python"],
+            user="0:0" if "user" in without else "65534:65534",
+            hostname="sandbox",
+            environment=clean_environment(),
+            working_dir="/",
+            stdin_open=True,
+            labels={LABEL: "1", OWNER: owner()},
+            use_config_proxy=False,
+            host_config=self._host_config(options, without),
+        )
+        self._id: str = made["Id"]
+        self._ended = False
+        self._pending = b""
+        self._last_words = b""
+        try:
+            attached = self._api.attach_socket(self._id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            self._keep = attached
+            stream = getattr(attached, "_sock", attached)
+            stream.settimeout(0)
+            self._stream: Any = stream
+            self._outbox = Outbox(stream)
+            self._api.start(self._id)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._api.remove_container(self._id, force=True)
+            raise
+
+    def _host_config(self, options: Options, without: frozenset[str]) -> dict[str, Any]:
+        """The profile. The engine's own seccomp profile stays on."""
+        memory = f"{options.memory_mb}m"
+        config: dict[str, Any] = self._api.create_host_config(
+            network_mode="host" if "net" in without else "none",
+            read_only="read-only" not in without,
+            tmpfs={"/tmp": "rw,noexec,nosuid,nodev,size=64m"},  # noqa: S108 - in the container
+            cap_drop=None if "capabilities" in without else ["ALL"],
+            security_opt=None if "no-new-privileges" in without else ["no-new-privileges"],
+            pids_limit=None if "pids" in without else options.processes,
+            mem_limit=None if "memory" in without else memory,
+            memswap_limit=None if "memory" in without else memory,
+            nano_cpus=int(options.cpus * 1e9),
+            ulimits=[{"name": "nofile", "soft": 256, "hard": 256}, {"name": "core", "soft": 0, "hard": 0}],
+            ipc_mode="none",
+            init=True,
+            auto_remove=True,
+            log_config={"type": "none", "config": {}},
+            runtime=options.runtime,
+        )
+        return config
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is open, and nothing came over it but what was read."""
+        if self._ended:
+            return False
+        readable, _, _ = select.select([self._stream], [], [], 0)
+        return not readable
+
+    @property
+    def sources(self) -> list[int]:
+        """The connection."""
+        return [] if self._ended else [self._stream.fileno()]
+
+    def receive(self, source: int) -> Received:
+        """Take what has come in, told apart by stream."""
+        del source
+        closed = False
+        parts = []
+        try:
+            self._outbox.flush()
+            while data := self._stream.recv(1 << 18):
+                parts.append(data)
+                # A TLS connection may hold back more than the descriptor shows.
+                if not getattr(self._stream, "pending", int)():
+                    break
+            else:
+                closed = True
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError:
+            closed = True
+        control, output = self._tell_apart(b"".join([self._pending, *parts]))
+        self._last_words = (self._last_words + output)[-KEPT_OUTPUT:]
+        return Received(control, output, closed)
+
+    def send(self, data: bytes, descriptor: int | None = None) -> None:
+        """Send bytes over the connection."""
+        if descriptor is not None:
+            raise ValueError("a descriptor cannot be sent into a container")
+        self._outbox.put(data)
+
+    def kill(self) -> None:
+        """Kill the container and wait until its processes are gone; the engine then removes it."""
+        import docker
+
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            with contextlib.suppress(docker.errors.APIError):  # it may have ended by itself
+                self._api.kill(self._id, "SIGKILL")
+            self._await_end()
+        except (docker.errors.DockerException, OSError):
+            pass  # the engine is gone; the sweep of the next run finds what it left
+        finally:
+            with contextlib.suppress(OSError):
+                self._stream.close()
+            with contextlib.suppress(Exception):
+                self._keep.close()
+
+    def _await_end(self) -> None:
+        """Read until the engine closes the connection: there is no process left then."""
+        self._stream.settimeout(_GONE_SECONDS)
+        while data := self._stream.recv(1 << 18):
+            _, output = self._tell_apart(self._pending + data)
+            self._last_words = (self._last_words + output)[-KEPT_OUTPUT:]
+
+    def explain(self) -> str:
+        """How the container ended, as far as the engine still knows, and the last of what was printed."""
+        words = " ".join(self._last_words.decode("utf-8", "replace").split())[:400]
+        return f"the container {self._id[:12]} has ended" + (f": {words}" if words else "")
+
+    def _tell_apart(self, data: bytes) -> tuple[bytes, bytes]:
+        """Split pieces into standard output, the control stream, and standard error, what was printed."""
+        control: list[bytes] = []
+        output: list[bytes] = []
+        at = 0
+        while len(data) - at >= _STREAM.size:
+            stream, size = _STREAM.unpack_from(data, at)
+            end = at + _STREAM.size + size
+            if end > len(data):
+                break
+            (control if stream == _STDOUT else output).append(data[at + _STREAM.size : end])
+            at = end
+        self._pending = data[at:]
+        return b"".join(control), b"".join(output)

@@ -1,0 +1,411 @@
+"""Group 5: finding what was not revealed, lying about costs and answers, and carrying state from episode to episode."""
+
+from textwrap import dedent
+
+from sandbox.conformance.case import Case, Group, Seen, attack, refusals
+from sandbox.status import Status
+
+_CONTRACT, _FORGED = (Status.CONTRACT_ERROR,), (Status.PROTOCOL_ERROR,)
+
+SEARCH = '''
+import gc, re, sys
+
+# A pattern, so that the search does not find itself.
+SECRET = re.compile("CANARY-(?:gold|answer|question)-[0-9a-f]{16}")
+SECRET_BYTES = re.compile(SECRET.pattern.encode())
+
+
+def hit(value):
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return SECRET_BYTES.search(value)
+    return isinstance(value, str) and SECRET.search(value)
+
+
+def search(roots):
+    """Everything that can be reached from `roots`; raises if a secret is among it."""
+    seen, waiting = set(), list(roots)
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if hit(one):
+            raise RuntimeError(f"LEAK: found {one!r:.200}")
+        waiting += gc.get_referents(one)
+    return len(seen)
+'''
+
+
+def _as_it_is(seen: Seen) -> str | None:
+    return (
+        None if set(seen.tokens) <= {EXPECTED_TOKENS} else f"charged {sorted(set(seen.tokens))}, not {EXPECTED_TOKENS}"
+    )
+
+
+EXPECTED_TOKENS = 20
+"""What two branches of one interval cost in the grid of these cases."""
+
+
+def _returns(name: str, value: str, top: str = "") -> Case:
+    return Case(name, Group.INTEGRITY, attack(f"episode.branch(2)\nreturn {value}", top), _CONTRACT)
+
+
+def _charged(name: str, body: str, top: str = "") -> Case:
+    """A case after which each episode was charged for two branches of one interval, and no more or less."""
+    source = attack("opened = episode.branch(2)\n" + dedent(body), top)
+    return Case(name, Group.INTEGRITY, source, check=_as_it_is)
+
+
+CASES = [
+    Case(
+        "search of all objects",
+        Group.INTEGRITY,
+        attack(
+            """
+            opened = episode.branch(2)
+            gc.unfreeze()
+            everything = gc.get_objects()
+            assert search(everything) > 10_000
+            """,
+            SEARCH,
+        ),
+    ),
+    Case(
+        "search of frames and modules",
+        Group.INTEGRITY,
+        attack(
+            """
+            episode.branch(2)
+            frame = sys._getframe()
+            while frame is not None:
+                search([frame.f_locals, frame.f_globals, frame.f_code])
+                frame = frame.f_back
+            search([vars(module) for module in list(sys.modules.values()) if module is not None])
+            search([episode, episode._link, self, *sys._current_frames().values()])
+            """,
+            SEARCH,
+        ),
+    ),
+    Case(
+        "search of the memory around all objects",
+        Group.INTEGRITY,
+        attack(
+            """
+            if episode._number:
+                return None
+            episode.branch(2)
+            libc = ctypes.CDLL(None, use_errno=True)
+            def mapped(address):
+                libc.access(ctypes.c_void_p(address), 0)
+                return ctypes.get_errno() != 14  # EFAULT
+            gc.unfreeze()
+            chunks = {id(one) >> 18 for one in gc.get_objects()}
+            chunks |= {chunk + i for chunk in list(chunks) for i in (-2, -1, 1, 2)}
+            pages = 0
+            for chunk in chunks:
+                for page in range(chunk << 18, (chunk + 1) << 18, 4096):
+                    if mapped(page):
+                        pages += 1
+                        data = ctypes.string_at(page, 4096)
+                        if hit(data):
+                            raise RuntimeError(f"LEAK: {hit(data)}")
+            assert pages > 500, pages
+            """,
+            SEARCH + "\nimport ctypes",
+        ),
+    ),
+    Case(
+        "inspect",
+        Group.INTEGRITY,
+        attack(
+            """
+            for one in (episode, episode._link, self, episode.branch(1)[0]):
+                search([value for _, value in inspect.getmembers(one)])
+            search(inspect.stack())
+            """,
+            SEARCH + "\nimport inspect",
+        ),
+    ),
+    refusals(
+        "import of the host's side",
+        Group.INTEGRITY,
+        "importlib",
+        [
+            f"importlib.import_module({name!r})"
+            for name in (
+                "sandbox.host",
+                "sandbox.serving",
+                "sandbox.evaluate",
+                "envdata.grid",
+                "envdata.episodes",
+                "graph",
+                "pyarrow",
+            )
+        ],
+    ),
+    Case(
+        "question and answers are not shown",
+        Group.INTEGRITY,
+        attack(
+            """
+            assert episode.question is None
+            for branch in episode.branch(2):
+                assert branch.answer is None or (branch.answer.text is None and int(branch.answer) < 2), "LEAK"
+            """
+        ),
+    ),
+    _charged("tokens set to less", "episode.tokens = -10**9\nepisode._budget = 10**12"),
+    _charged("an interval that costs nothing", "type(episode).interval = 0\nepisode.interval = 0"),
+    _charged(
+        "refused actions are not charged",
+        """
+        episode.prune(opened[1])
+        refused(episode.advance, opened[1])
+        refused(episode.advance, [opened[0], opened[0]])
+        refused(episode.branch, 10**6)
+        refused(episode.branch, -1)
+        refused(episode.probe, opened[0])
+        """,
+    ),
+    _charged(
+        "branch numbers that do not exist",
+        """
+        for index in (-1, 2, 63, 64, 2**31 - 1, -(2**31), True + 7):
+            reply = episode._link.call(episode._number, 2, True, 1, [index])
+            assert reply.refusal, f"LEAK: branch {index} was advanced"
+        """,
+    ),
+    Case(
+        "branch numbers that fit no integer",
+        Group.INTEGRITY,
+        attack("episode.branch(2)\nrefused(episode._link.call, episode._number, 2, True, 1, [10**30])"),
+        _FORGED,
+    ),
+    _charged("a branch that claims another number", "opened[0].index = 1\nrefused(episode.advance, opened)"),
+    Case(
+        "a finished branch is not charged again",
+        Group.INTEGRITY,
+        attack(
+            """
+            opened = episode.branch(2)
+            episode.finish(opened)
+            before = episode.tokens
+            refused(episode.advance, opened[0])
+            refused(episode.finish, opened)
+            for op in (2, 3, 4):
+                reply = episode._link.call(episode._number, op, True, 1, [0])
+                assert reply.refusal and reply.tokens == before, "LEAK: charged again"
+            """
+        ),
+    ),
+    _returns(
+        "an answer equal to everything",
+        "Yes()",
+        "class Yes:\n    __eq__ = lambda a, b: True\n    __hash__ = lambda a: 0",
+    ),
+    _returns("an answer that is a string", "'7'"),
+    _returns("an answer that is a number", "0"),
+    _returns("an answer made by hand", "Answer(0, True)"),
+    _returns(
+        "an answer of a subclass",
+        "Mine(0, True)",
+        "class Mine(Answer):\n    def __eq__(self, other): return True\n    def __hash__(self): return 0",
+    ),
+    _returns(
+        "an answer that runs code when it is copied",
+        "Bomb()",
+        "class Bomb:\n    def __reduce__(self):\n        return (print, ('x',))\n    def __str__(self):\n        return 1",
+    ),
+    Case(
+        "a label that was never revealed",
+        Group.INTEGRITY,
+        attack("fake = Answer(40, True)\nepisode._labels.append(fake)\nreturn fake"),
+        _FORGED,
+    ),
+    Case(
+        "an action after the answer",
+        Group.INTEGRITY,
+        attack(
+            """
+            if kept:
+                kept[0].branch(1)
+            kept.append(episode)
+            """,
+            "kept = []",
+        ),
+        (Status.OK, Status.EXCEPTION, Status.PROTOCOL_ERROR),
+    ),
+    Case(
+        "an answer forged before a quiet exit",
+        Group.INTEGRITY,
+        attack(
+            "import os, struct\nos.write(3, struct.pack('<4I4i', 1, 0, 0, 0, 0, 6, 0, 0))\nos._exit(0)",
+        ),
+        _FORGED,
+    ),
+    Case("a quiet exit at import", Group.INTEGRITY, attack("", "import os\nos._exit(0)"), _FORGED),
+    Case("an exit in solve", Group.INTEGRITY, attack("raise SystemExit(0)"), (Status.EXCEPTION,)),
+    Case("an interrupt in solve", Group.INTEGRITY, attack("raise KeyboardInterrupt"), (Status.EXCEPTION,)),
+    Case(
+        "a generator's end in solve",
+        Group.INTEGRITY,
+        attack("import greenlet\nraise greenlet.GreenletExit"),
+        (Status.EXCEPTION,),
+    ),
+    Case(
+        "a jump to the worker's own stack",
+        Group.INTEGRITY,
+        attack("import greenlet\ngreenlet.getcurrent().parent.switch(None)"),
+        (Status.OK, Status.EXCEPTION, Status.PROTOCOL_ERROR, Status.CONTRACT_ERROR),
+    ),
+    Case(
+        "the worker's modules replaced",
+        Group.INTEGRITY,
+        attack(
+            "return majority(branch.answer for branch in episode.branch(2))",
+            """
+            import builtins, json, random, sys, time
+            json.dumps = json.loads = lambda *a, **k: {"status": 0}
+            time.monotonic = time.time = lambda: 0.0
+            random.seed = random.Random.__init__ = lambda *a, **k: None
+            builtins.len = lambda x: 0
+            sys.modules.clear()
+            """,
+        ),
+        (Status.OK, Status.EXCEPTION, Status.PROTOCOL_ERROR, Status.LOAD_ERROR, Status.CONTRACT_ERROR, Status.TIMEOUT),
+    ),
+    Case(
+        "the API replaced",
+        Group.INTEGRITY,
+        attack(
+            "opened = episode.branch(2)",
+            """
+            import sandbox.tts as tts
+            tts.Episode.tokens_left = property(lambda self: 10**9)
+            tts.Episode._check_own = lambda *a: None
+            tts.Branch.answers = property(lambda self: [0])
+            """,
+        ),
+        check=_as_it_is,
+    ),
+    Case("no controller", Group.INTEGRITY, "x = 1\n", _CONTRACT),
+    Case(
+        "two controllers",
+        Group.INTEGRITY,
+        attack("") + "\nclass Other(Controller):\n    schedule = solve = None\n",
+        _CONTRACT,
+    ),
+    Case(
+        "a metaclass that lies",
+        Group.INTEGRITY,
+        attack(
+            "",
+            """
+        class Liar(type(Controller)):
+            def __subclasscheck__(cls, other): raise KeyError("liar")
+            def __instancecheck__(cls, other): return True
+            @property
+            def __name__(cls): return 7
+            def mro(cls): return super().mro()
+        class Base(Controller, metaclass=Liar):
+            @staticmethod
+            def schedule(beta): return {}
+    """,
+        ),
+        (Status.CONTRACT_ERROR, Status.LOAD_ERROR, Status.OK, Status.PROTOCOL_ERROR),
+    ),
+    Case(
+        "state in globals",
+        Group.INTEGRITY,
+        attack(
+            """
+            played.append(episode._number)
+            builtins.counter = getattr(builtins, "counter", 0) + 1
+            assert builtins.counter == len(played), "LEAK: state from another repeat"
+            assert len(set(played)) == len(played), "LEAK: a question twice in one process"
+            """,
+            "import builtins\nplayed = []",
+        ),
+    ),
+    refusals(
+        "state in shared memory",
+        Group.INTEGRITY,
+        "ctypes, mmap, os; from multiprocessing import shared_memory; libc = ctypes.CDLL(None)",
+        [
+            "shared_memory.SharedMemory('autotts', create=True, size=4096)",
+            "os.memfd_create('autotts')",
+            "denied_is_error(libc.shmget(1234, 4096, 0o1666))",
+            "denied_is_error(libc.msgget(1234, 0o1666))",
+            "denied_is_error(libc.semget(1234, 1, 0o1666))",
+            "denied_is_error(libc.mq_open(b'/autotts', os.O_CREAT | os.O_RDWR, 0o666, None))",
+            "os.eventfd(0)",
+            "os.pipe()",
+        ],
+    ),
+    Case(
+        "inherited descriptors",
+        Group.INTEGRITY,
+        attack(
+            """
+            for descriptor in [*range(4, 1100), 2**16 - 1]:
+                try:
+                    os.fstat(descriptor)
+                except OSError:
+                    continue
+                raise RuntimeError(f"LEAK: descriptor {descriptor} is open")
+            """,
+            "import os",
+        ),
+    ),
+    refusals(
+        "state in shared descriptors",
+        Group.INTEGRITY,
+        "fcntl, os, termios",
+        [
+            *(f"fcntl.fcntl({descriptor}, fcntl.F_SETFL, os.O_NONBLOCK)" for descriptor in (0, 1, 2)),
+            "fcntl.fcntl(1, fcntl.F_SETOWN, 1)",
+            "fcntl.fcntl(1, 1031, 65536)",
+            "fcntl.ioctl(1, termios.FIONREAD, b'1234')",
+            "os.set_blocking(2, False)",
+            "os.sendfile(1, 0, 0, 10)",
+        ],
+    ),
+    refusals(
+        "state in file locks",
+        Group.INTEGRITY,
+        "fcntl, os",
+        [
+            "fcntl.flock(open(os.__file__), fcntl.LOCK_SH | fcntl.LOCK_NB)",
+            "fcntl.lockf(open(os.__file__), fcntl.LOCK_SH | fcntl.LOCK_NB)",
+            "fcntl.fcntl(open(os.__file__), fcntl.F_SETLEASE, fcntl.F_RDLCK)",
+            "fcntl.fcntl(open(os.__file__), 1026, 4)",
+        ],
+    ),
+    refusals(
+        "state in the process's names",
+        Group.INTEGRITY,
+        "ctypes, os; libc = ctypes.CDLL(None)",
+        [
+            "denied_is_error(libc.prctl(15, b'state', 0, 0, 0))",
+            "os.nice(1)",
+            "os.setpriority(os.PRIO_PROCESS, 0, 5)",
+            "os.sched_setaffinity(0, {0})",
+            "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))",
+            "os.setpgid(0, 0)",
+            "os.setsid()",
+            "os.umask(0)",
+        ],
+    ),
+    refusals(
+        "a sibling's files in /proc",
+        Group.INTEGRITY,
+        "os",
+        [
+            "os.listdir('/proc')",
+            *(
+                f"[open(f'/proc/{{pid}}/{name}').read() for pid in range(1, 40) if pid != os.getpid() and os.path.exists(f'/proc/{{pid}}')] or 1 / 0"
+                for name in ("cmdline", "comm", "stat", "statm", "status", "maps", "environ")
+            ),
+        ],
+    ),
+]

@@ -1,0 +1,167 @@
+"""Runs cases against a backend: the attack, and then an honest candidate, which must score as it does alone."""
+
+import contextlib
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from envdata.grid import BranchRow, Grid, cache_folder, write_grid
+from sandbox.backends.base import Backend, Limits
+from sandbox.candidate import Candidate
+from sandbox.conformance import confined, integrity, output, resources
+from sandbox.conformance.case import Case, Seen
+from sandbox.playing import PlayedRepeat, Player, Repeat, Settings
+from sandbox.status import Status
+
+CASES: tuple[Case, ...] = (*resources.CASES, *output.CASES, *integrity.CASES, *confined.CASES)
+"""All of them, group after group."""
+
+REPEATS = (Repeat(0.0, 0, traced=True), Repeat(1.0, 0), Repeat(1.0, 1))
+"""Three workers, which run at the same time and share their questions."""
+
+HONEST = Candidate(
+    "honest",
+    """
+from sandbox.tts import Controller, majority
+
+class Honest(Controller):
+    @staticmethod
+    def schedule(beta):
+        return {"width": 2 + 2 * beta}
+
+    def solve(self, episode):
+        branches = episode.branch(int(self.knobs["width"]))
+        episode.finish(branches)
+        episode.note("done")
+        return majority(branch.answer for branch in branches)
+""",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one case."""
+
+    case: Case
+    passed: bool
+    why: str
+    """Empty where it passed."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What the attacks are after on this machine: a grid full of canaries, a listening port, a secret file."""
+
+    grid: Grid
+    words: dict[str, str]
+    """What stands for the words between @ in the sources."""
+
+    def candidate(self, case: Case) -> Candidate:
+        """The case's controller, with this machine's paths and port filled in."""
+        source = case.source
+        for word, value in self.words.items():
+            source = source.replace(f"@{word}@", value)
+        return Candidate(case.name, source)
+
+
+@contextlib.contextmanager
+def world() -> Iterator[World]:
+    """Set the targets up, and take them away again."""
+    with tempfile.TemporaryDirectory(prefix="autotts-conformance-") as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        _write_canaries(folder / "grid.parquet")
+        (folder / "secret").write_text(f"CANARY-gold-{secrets.token_hex(8)}")
+        for file in folder.iterdir():
+            file.chmod(0o644)
+        folder.chmod(0o755)
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        words = {
+            "REPOSITORY": str(Path(__file__).parents[2]),
+            "HOME": str(Path.home()),
+            "CACHE": str(cache_folder()),
+            "GRID": str(folder / "grid.parquet"),
+            "SECRET": str(folder / "secret"),
+            "PORT": str(listener.getsockname()[1]),
+            "ABSTRACT": f"autotts-{os.getpid()}",
+        }
+        if hasattr(socket, "AF_UNIX") and os.uname().sysname == "Linux":
+            abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
+            abstract.bind(f"\0{words['ABSTRACT']}")
+            abstract.listen()
+        yield World(Grid.load(folder / "grid.parquet"), words)
+
+
+def _write_canaries(path: Path) -> None:
+    """Three questions with four branches, Δ = 10: two intervals, and a last one of 5 tokens."""
+    rows = []
+    for question in range(3):
+        text = f"CANARY-question-{secrets.token_hex(8)}"
+        gold = f"CANARY-gold-{secrets.token_hex(8)}"
+        wrong = f"CANARY-answer-{secrets.token_hex(8)}"
+        for branch in range(4):
+            answer = gold if branch < 3 else wrong
+            rows.append(BranchRow(question, text, gold, branch, 25, answer, [wrong, answer]))
+    write_grid(path, rows, 10, {"source": "conformance"})
+
+
+def play(backend: Backend, candidate: Candidate, grid: Grid, limits: Limits) -> list[PlayedRepeat]:
+    """Play all repeats, in their order. Raises InfrastructureError if the sandbox fails by itself."""
+    played = Player(backend, candidate, grid, Settings(limits=limits)).play(REPEATS)
+    return sorted(played, key=lambda one: REPEATS.index(one.repeat))
+
+
+def fingerprint(played: list[PlayedRepeat]) -> bytes:
+    """Everything that was scored and traced, as bytes to compare."""
+    parts = []
+    for one in played:
+        result = one.result
+        parts.append(repr((one.repeat, result.answer, result.why, one.trace.to_pydict() if one.trace else None)))
+        parts += [repr(array.tolist()) for array in (result.status, result.correct, result.tokens, result.calls)]
+    return "\n".join(parts).encode()
+
+
+class Suite:
+    """Runs cases on one backend, in one world."""
+
+    def __init__(self, backend: Backend, targets: World) -> None:
+        """Plays the honest candidate once, for comparison."""
+        self._backend, self._world = backend, targets
+        self._honest = fingerprint(play(backend, HONEST, targets.grid, Limits()))
+
+    def run(self, case: Case) -> Outcome:
+        """Run the attack and judge it; then see that the next candidate runs as ever."""
+        played = play(self._backend, self._world.candidate(case), self._world.grid, case.limits)
+        why = judge(case, see(played))
+        if not why and fingerprint(play(self._backend, HONEST, self._world.grid, Limits())) != self._honest:
+            why = "the next candidate did not score as it does alone"
+        return Outcome(case, not why, why)
+
+
+def see(played: list[PlayedRepeat]) -> Seen:
+    """What a case's repeats came to."""
+    notes = [note for one in played if one.trace is not None for note in one.trace.column("note").to_pylist()]
+    return Seen(
+        statuses=frozenset(Status(code) for one in played for code in one.result.status.tolist()),
+        whys=tuple(why for one in played for why in one.result.why.values()),
+        tokens=tuple(tokens for one in played for tokens in one.result.tokens.tolist()),
+        notes=tuple(note for note in notes if note is not None),
+    )
+
+
+def judge(case: Case, seen: Seen) -> str:
+    """Why a case failed, empty if it passed."""
+    leaks = [why for why in seen.whys if "LEAK" in why]
+    if leaks:
+        return leaks[0]
+    if not seen.statuses <= set(case.expected):
+        said = f": {seen.whys[0]}" if seen.whys else ""
+        wanted = " or ".join(status.label for status in case.expected)
+        return f"{', '.join(sorted(status.label for status in seen.statuses))} instead of {wanted}{said}"
+    secret = [text for text in (*seen.whys, *seen.notes) if "CANARY-" in text]
+    if secret:
+        return f"a canary in the results: {secret[0]}"
+    return (case.check(seen) if case.check is not None else None) or ""
