@@ -17,7 +17,7 @@ from envdata.grid import Grid
 from envdata.gridarrays import Int32
 from envdata.labels import LabelBook
 from envdata.replay import ReplayWorld
-from envdata.rules import UNLIMITED, Bools, Calls, Costs, Ints, Ledger, Settled, prune, settle
+from envdata.rules import FINISHED, PRUNED, UNLIMITED, Bools, Calls, Costs, Ints, Ledger, Settled, prune, settle
 from envdata.traces import TraceLog
 
 MAX_BRANCHES = 64
@@ -194,6 +194,7 @@ class Episodes:
         shape = (self.questions, ledger.width)
         places = slice(own.start * ledger.width, own.stop * ledger.width)
         code = self._answer[own]
+        state = ledger.state[places].reshape(shape)
         return GroupResult(
             status=self._status[own].copy(),
             correct=(code >= 0) & (code == self.grid.arrays.gold_code),
@@ -202,8 +203,8 @@ class Episodes:
             sequential_tokens=ledger.sequential[own].copy(),
             longest_branch=(ledger.charged[places] + ledger.looked[places]).reshape(shape).max(axis=1),
             branches=ledger.opened[own].copy(),
-            pruned=ledger.pruned[places].reshape(shape).sum(axis=1),
-            finished=ledger.finished[places].reshape(shape).sum(axis=1),
+            pruned=(state & PRUNED > 0).sum(axis=1),
+            finished=(state & FINISHED > 0).sum(axis=1),
             calls=self._calls[own].copy(),
             why={
                 episode - own.start: self._why[episode]

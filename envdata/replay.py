@@ -19,42 +19,51 @@ class ReplayWorld:
         self._arrays = grid.arrays
         self._width = width
         self._probe_cost = probe_cost
-        self._branch = np.zeros(episodes * width, np.int64)
+        places = episodes * width
+        self._length = np.zeros(places, np.int64)
+        """Tokens of the branch at each place; likewise below."""
+        self._last = np.zeros(places, np.int64)
+        """L, the recorded intervals."""
+        self._answers = np.zeros(places, np.int64)
+        """Where the branch's answers begin, less one: its answer at depth d stands d entries further."""
 
     def begin(self, episode: int, first_branch: int, order: Int32) -> None:
         """Let `episode` open the branches first_branch + order[0], first_branch + order[1], …"""
         shown = order[: self._width]
         start = episode * self._width
-        self._branch[start : start + len(shown)] = first_branch + shown
+        own = slice(start, start + len(shown))
+        branch = first_branch + shown
+        self._length[own] = self._arrays.tokens[branch]
+        self._last[own] = self._arrays.intervals[branch]
+        self._answers[own] = self._arrays.first_answer[branch] - 1
 
     def decode(self, places: Ints, depth: Ints, charged: Ints, to_end: Bools) -> Decoded:
         """Go on by one interval, or to the end where `to_end`."""
-        arrays, interval = self._arrays, self._arrays.interval
-        branch = self._branch[places]
-        last = arrays.intervals[branch].astype(np.int64)
+        interval = self._arrays.interval
+        last = self._last[places]
         finished = depth >= last
         tokens = np.full(len(places), interval, np.int64)
         ends = np.flatnonzero(finished)
         if ends.size:
-            tokens[ends] = np.maximum(0, arrays.tokens[branch[ends]] - interval * last[ends])
+            tokens[ends] = np.maximum(0, self._length[places[ends]] - interval * last[ends])
         # A finished branch may be asked again (`Costs.repeats_last`); it stays where it is.
         reached = np.minimum(depth, last) + 1
         if to_end.any():
             read = np.flatnonzero(to_end)
-            tokens[read] = np.maximum(0, arrays.tokens[branch[read]] - charged[read])
+            tokens[read] = np.maximum(0, self._length[places[read]] - charged[read])
             reached[read] = last[read] + 1
-            finished = finished | to_end
+            finished[read] = True
         return Decoded(tokens, finished, reached)
 
     def partial_depth(self, places: Ints, charged: Ints) -> Ints:
         """Whole intervals that `charged` tokens of an unfinished branch hold."""
-        last = self._arrays.intervals[self._branch[places]]
-        return np.minimum(charged // self._arrays.interval, last).astype(np.int64)
+        held: Ints = np.minimum(charged // self._arrays.interval, self._last[places])
+        return held
 
     def look(self, places: Ints, depth: Ints, finished: Bools) -> Seen:
         """The recorded answers at `depth` (L + 1 holds the final one)."""
         arrays = self._arrays
-        at = arrays.first_answer[self._branch[places]] + depth - 1
+        at = self._answers[places] + depth
         answer = arrays.answer_codes[at].astype(np.int64)
         if arrays.confidences is None:
             confidence = np.full(len(at), np.nan)

@@ -30,6 +30,9 @@ Floats = npt.NDArray[np.float64]
 _BRANCH, _CONTINUE, _FINISH = int(Op.BRANCH), int(Op.CONTINUE), int(Op.FINISH)
 _PROBE, _READ = int(Op.PROBE), int(Op.READ)
 
+FINISHED, PRUNED, PROBED = np.uint8(1), np.uint8(2), np.uint8(4)
+"""Bits of a branch's state."""
+
 UNLIMITED = 1 << 62
 """The budget that is none, in tokens."""
 
@@ -73,7 +76,10 @@ class Seen:
 
 
 class World(Protocol):
-    """What lies behind the branches of many episodes. Places are flat: episode × width + branch."""
+    """What lies behind the branches of many episodes. Places are flat: episode × width + branch.
+
+    The arrays that come back are the caller's own; the rules change them.
+    """
 
     def decode(self, places: Ints, depth: Ints, charged: Ints, to_end: Bools) -> Decoded:
         """Go on by one interval, or to the end where `to_end`; `charged` is what each branch's decoding cost so far."""
@@ -150,10 +156,10 @@ class Ledger:
     """Tokens paid for going on; reading to the end charges the rest of the branch."""
     looked: Ints = field(init=False)
     """Tokens paid for probes, which shorten nothing."""
-    finished: Bools = field(init=False)
-    pruned: Bools = field(init=False)
-    probed: Bools = field(init=False)
-    """(E × W,) whether the present depth was looked at."""
+    state: npt.NDArray[np.uint8] = field(init=False)
+    """FINISHED + PRUNED + PROBED, the last for the present depth."""
+    _met: Ints = field(init=False)
+    """Scratch: where a place was met last."""
 
     def __post_init__(self) -> None:
         for name in ("opened", "ceiling", "tokens", "sequential"):
@@ -162,8 +168,8 @@ class Ledger:
         places = self.episodes * self.width
         for name in ("depth", "charged", "looked"):
             setattr(self, name, np.zeros(places, np.int64))
-        for name in ("finished", "pruned", "probed"):
-            setattr(self, name, np.zeros(places, bool))
+        self.state = np.zeros(places, np.uint8)
+        self._met = np.zeros(places, np.int64)
 
     def begin(self, episodes: slice, ceiling: Ints) -> None:
         """Start the episodes of a slice anew, with the given ceilings on their branches (at most W)."""
@@ -172,11 +178,16 @@ class Ledger:
         self.over[episodes] = False
         self.ceiling[episodes] = np.minimum(ceiling, self.width)
         places = slice(episodes.start * self.width, episodes.stop * self.width)
-        per_place: list[npt.NDArray[Any]] = [
-            self.depth, self.charged, self.looked, self.finished, self.pruned, self.probed,
-        ]  # fmt: skip
+        per_place: list[npt.NDArray[Any]] = [self.depth, self.charged, self.looked, self.state]
         for array in per_place:
             array[places] = 0
+
+    def repeated(self, place: Ints) -> Bools:
+        """Which entries name a place that a later entry names again."""
+        entry = np.arange(len(place))
+        self._met[place] = entry
+        repeated: Bools = self._met[place] != entry
+        return repeated
 
 
 def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
@@ -185,59 +196,71 @@ def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
     call_of_listed = np.repeat(np.arange(len(calls.op)), np.where(listed, calls.count, 0))
     refusal = _judge(ledger, calls, call_of_listed, costs)
     call, place = _targets(ledger, calls, call_of_listed, refusal == Refusal.ADMITTED)
-    episode = calls.episode[call]
-    op = calls.op[call]
-
-    decodes = op != _PROBE
-    every = bool(decodes.all())
-    going = slice(None) if every else np.flatnonzero(decodes)
+    episode, op = calls.episode[call], calls.op[call]
     depth = ledger.depth[place]
-    decoded_tokens = np.zeros(len(call), np.int64)
-    finished = np.zeros(len(call), bool)
     to_end = (op == _FINISH) | (op == _READ)
-    if every or decodes.any():
-        decoded = world.decode(place[going], depth[going], ledger.charged[place[going]], to_end[going])
-        decoded_tokens[going] = decoded.tokens
-        finished[going] = decoded.finished
-        reached = depth.copy()
-        reached[going] = decoded.depth
-    else:
-        reached = depth
-    wants_look = finished | (~to_end & (calls.probe[call] | ~decodes))
-    answer = np.full(len(call), -1, np.int64)
-    confidence = np.full(len(call), np.nan)
-    probe_cost = np.zeros(len(call), np.int64)
-    if wants_look.any():
-        looking = np.flatnonzero(wants_look)
-        seen = world.look(place[looking], reached[looking], finished[looking])
-        answer[looking] = seen.answer
-        confidence[looking] = seen.confidence
-        probe_cost[looking] = np.where(finished[looking], 0, seen.cost)
+    decoded = _decode(ledger, world, place, depth, to_end, op != _PROBE)
+    tokens, finished, reached = decoded.tokens, decoded.finished, decoded.depth
+    looks = finished | (calls.probe[call] & ~to_end) | (op == _PROBE)
+    seen = _look(world, place, reached, finished, looks)
+    answer, confidence, probe_cost = seen.answer, seen.confidence, seen.cost
 
     if costs.budget < UNLIMITED:
         left = costs.budget - ledger.tokens[calls.episode]
-        stopped = _stop_at_budget(left, call, decoded_tokens, probe_cost, costs.interval, op == _FINISH)
+        stopped = _stop_at_budget(left, call, tokens, probe_cost, costs.interval, op == _FINISH)
         if stopped.size:
-            # A finished branch that was asked again remains so.
-            finished[stopped] = ledger.finished[place[stopped]]
-            wants_look[stopped] = False
+            # One that was finished before (`Costs.repeats_last`) stays so.
+            finished[stopped] = ledger.state[place[stopped]] & FINISHED > 0
+            looks[stopped] = False
             answer[stopped], confidence[stopped], probe_cost[stopped] = -1, np.nan, 0
-            spent = ledger.charged[place[stopped]] + decoded_tokens[stopped]
+            spent = ledger.charged[place[stopped]] + tokens[stopped]
             reached[stopped] = np.maximum(depth[stopped], world.partial_depth(place[stopped], spent))
 
-    cost = decoded_tokens + probe_cost
+    cost = tokens + probe_cost
     starts = np.flatnonzero(np.diff(call, prepend=-1))
     if starts.size:
         # Calls are of distinct episodes, so each is met once here.
         ledger.tokens[episode[starts]] += np.add.reduceat(cost, starts)
         ledger.sequential[episode[starts]] += np.maximum.reduceat(cost, starts)
-    ledger.probed[place] = wants_look | (ledger.probed[place] & (reached == depth))
+    stayed = np.flatnonzero(reached == depth)
+    probed = looks * PROBED
+    if stayed.size:
+        probed[stayed] |= ledger.state[place[stayed]] & PROBED
+    ledger.state[place] = probed | finished * FINISHED
     ledger.depth[place] = reached
-    ledger.charged[place] += decoded_tokens
+    ledger.charged[place] += tokens
     if costs.probe:
         ledger.looked[place] += probe_cost
-    ledger.finished[place] = finished
-    return Settled(refusal, call, place, reached, finished, wants_look, answer, confidence, cost)
+    return Settled(refusal, call, place, reached, finished, looks, answer, confidence, cost)
+
+
+def _decode(ledger: Ledger, world: World, place: Ints, depth: Ints, to_end: Bools, decodes: Bools) -> Decoded:
+    """Let the world go on where a target `decodes`; the others stay where they are. The arrays are the caller's own."""
+    if decodes.all():
+        return world.decode(place, depth, ledger.charged[place], to_end)
+    tokens, finished, reached = np.zeros(len(place), np.int64), np.zeros(len(place), bool), depth.copy()
+    going = np.flatnonzero(decodes)
+    if going.size:
+        own = place[going]
+        some = world.decode(own, depth[going], ledger.charged[own], to_end[going])
+        tokens[going], finished[going], reached[going] = some.tokens, some.finished, some.depth
+    return Decoded(tokens, finished, reached)
+
+
+def _look(world: World, place: Ints, depth: Ints, finished: Bools, looks: Bools) -> Seen:
+    """What is seen where a target `looks`, free of charge at a branch's end. The arrays are the caller's own."""
+    if looks.all():
+        seen = world.look(place, depth, finished)
+        return Seen(seen.answer, seen.confidence, np.where(finished, 0, seen.cost))
+    answer = np.full(len(place), -1, np.int64)
+    confidence = np.full(len(place), np.nan)
+    cost = np.zeros(len(place), np.int64)
+    looking = np.flatnonzero(looks)
+    if looking.size:
+        seen = world.look(place[looking], depth[looking], finished[looking])
+        answer[looking], confidence[looking] = seen.answer, seen.confidence
+        cost[looking] = np.where(finished[looking], 0, seen.cost)
+    return Seen(answer, confidence, cost)
 
 
 def prune(ledger: Ledger, episode: Ints, branch: Ints) -> Ints:
@@ -246,16 +269,18 @@ def prune(ledger: Ledger, episode: Ints, branch: Ints) -> Ints:
     unknown = (branch < 0) | (branch >= ledger.opened[episode])
     place = episode * ledger.width + np.where(unknown, 0, branch)
     known = np.flatnonzero(~unknown)
-    again = ~unknown
-    again[known[np.unique(place[known], return_index=True)[1]]] = False
+    again = np.zeros(len(place), bool)
+    # From the back, so that the first of several is the one that counts.
+    again[known] = ledger.repeated(place[known][::-1])[::-1]
+    state = ledger.state[place]
     for wrong, why in (
-        (again | ledger.pruned[place], Refusal.BRANCH_PRUNED),
-        (ledger.finished[place], Refusal.BRANCH_FINISHED),
+        (again | (state & PRUNED > 0), Refusal.BRANCH_PRUNED),
+        (state & FINISHED > 0, Refusal.BRANCH_FINISHED),
         (unknown, Refusal.UNKNOWN_BRANCH),
         (ledger.over[episode], Refusal.EPISODE_OVER),
     ):
         refusal[wrong] = why
-    ledger.pruned[place[refusal == Refusal.ADMITTED]] = True
+    ledger.state[place[refusal == Refusal.ADMITTED]] |= PRUNED
     return refusal
 
 
@@ -276,21 +301,21 @@ def _judge(ledger: Ledger, calls: Calls, call_of_listed: Ints, costs: Costs) -> 
         own = episode[call_of_listed]
         unknown = (calls.branch < 0) | (calls.branch >= ledger.opened[own])
         place = own * ledger.width + np.where(unknown, 0, calls.branch)
+        state = ledger.state[place]
         probes = op[call_of_listed] == _PROBE
-        probed = ledger.probed[place] & probes
-        finished = ledger.finished[place]
+        probed = probes & (state & PROBED > 0)
+        finished = state & FINISHED > 0
         if costs.repeats_last:
             finished &= op[call_of_listed] != _CONTINUE
         # Stopped by the budget within its first interval, a branch has nothing to look at, even where looking is free.
-        blank = (ledger.depth[place] == 0) & probes
+        blank = probes & (ledger.depth[place] == 0) if probes.any() else probes
         # Calls are of distinct episodes: a place that is there twice is one call's.
-        again = np.ones(len(place), bool)
-        again[np.unique(place, return_index=True)[1]] = False
+        again = ledger.repeated(place)
         for wrong, why in (
             (blank, Refusal.BUDGET_EXCEEDED),
             (probed, Refusal.ALREADY_PROBED),
             (finished, Refusal.BRANCH_FINISHED),
-            (ledger.pruned[place], Refusal.BRANCH_PRUNED),
+            (state & PRUNED > 0, Refusal.BRANCH_PRUNED),
             (again & ~unknown, Refusal.DUPLICATE_BRANCH),
             (unknown, Refusal.UNKNOWN_BRANCH),
         ):

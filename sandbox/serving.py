@@ -13,7 +13,7 @@ import numpy as np
 from envdata.actions import Op, Refusal
 from envdata.episodes import Episodes, Played
 from envdata.rules import Calls, Ints
-from sandbox.inside.wire import CALL_FIELDS, HEADER, MAX_TEXT
+from sandbox.inside.wire import CALL_FIELDS, FINISHED, HEADER, MAX_TEXT, PARSED
 from sandbox.quoting import quoted
 from sandbox.status import Status
 
@@ -194,8 +194,9 @@ def _replies(
     refusals[:, 0] = settled.refusal
     refusals[:, 1] = counts
     tokens = episodes.ledger.tokens[calls.episode]
-    words = np.where(played.label >= 0, played.label * 2 + played.parsed, -1).astype(np.int32)
-    states = (settled.depth * 2 + settled.finished).astype(np.int32)
+    labels = played.label.astype(np.int32)
+    depths = settled.depth.astype(np.int32)
+    flags = settled.finished * np.uint8(FINISHED) + played.parsed * np.uint8(PARSED)
     with_confidence = episodes.grid.arrays.confidences is not None
     first_target = np.concatenate([[0], np.cumsum(counts)])
     starts = np.flatnonzero(np.diff(frame_of, prepend=-1))
@@ -208,12 +209,13 @@ def _replies(
             HEADER.pack(end - start, b - a, len(text), int(with_confidence)),
             refusals[start:end].tobytes(),
             tokens[start:end].tobytes(),
-            words[a:b].tobytes(),
-            states[a:b].tobytes(),
+            labels[a:b].tobytes(),
+            depths[a:b].tobytes(),
+            settled.confidence[a:b].tobytes() if with_confidence else b"",
+            flags[a:b].tobytes(),
+            text,
         ]
-        if with_confidence:
-            parts.append(settled.confidence[a:b].tobytes())
-        replies[frame.group] = b"".join([*parts, text])
+        replies[frame.group] = b"".join(parts)
     return replies
 
 

@@ -126,7 +126,7 @@ class Answer(int):
 class Branch:
     """One reasoning trace of the model, as far as it was followed; made by `Episode.branch`, to be read only."""
 
-    __slots__ = ("_answers", "answer", "confidence", "depth", "finished", "index", "probed", "pruned")
+    __slots__ = ("_seen", "answer", "confidence", "depth", "finished", "index", "pruned")
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -139,9 +139,8 @@ class Branch:
         """Mean log-probability of the latest answer's tokens, where the grid has it."""
         self.finished = False
         self.pruned = False
-        self.probed = False
-        """Whether the present depth was looked at."""
-        self._answers: list[Answer | None] = []
+        self._seen: dict[int, Answer] = {}
+        """What was revealed, by depth."""
 
     @property
     def active(self) -> bool:
@@ -151,7 +150,12 @@ class Branch:
     @property
     def answers(self) -> list[Answer | None]:
         """What was revealed at depths 1, 2, … up to `depth`; None at depths that were not looked at."""
-        return self._answers + [None] * (self.depth - len(self._answers))
+        return [self._seen.get(depth) for depth in range(1, self.depth + 1)]
+
+    @property
+    def probed(self) -> bool:
+        """Whether the present depth was looked at."""
+        return self.depth in self._seen
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else "pruned" if self.pruned else "active"
@@ -167,9 +171,10 @@ class Reply(NamedTuple):
     start: int
     """The call's branches have the entries start, start + 1, … of the three below, in the order of the call."""
     labels: Any
-    """label × 2 + parsed; −1 where nothing was revealed."""
-    states: Any
-    """depth × 2 + finished."""
+    """−1 where nothing was revealed."""
+    depths: Any
+    flags: Any
+    """2 for a finished branch, plus 1 where what was revealed is an answer at all."""
     confidences: Any
     """Mean log-probabilities, NaN where there is none; None if the world has none at all."""
 
@@ -309,29 +314,22 @@ class Episode:
         self._update(listed, reply)
 
     def _update(self, branches: list[Branch], reply: Reply) -> None:
-        _, self.tokens, at, words, states, confidences = reply
-        labels = self._labels
-        for branch in branches:
-            state = states[at]
-            branch.depth = depth = state >> 1
-            branch.finished = bool(state & 1)
-            word = words[at]
-            if word >= 0:
-                label = word >> 1
-                if label == len(labels):
-                    labels.append(Answer(label, bool(word & 1), self._link.text(self._number, label)))
-                branch.answer = answer = labels[label]
-                answers = branch._answers
-                if len(answers) != depth - 1:
-                    answers += [None] * (depth - 1 - len(answers))
-                answers.append(answer)
-                branch.probed = True
-                if confidences is not None:
-                    value = confidences[at]
+        _, self.tokens, at, labels, depths, flags, confidences = reply
+        end = at + len(branches)
+        known = self._labels
+        # The innermost loop of every evaluation: one turn a step of a branch.
+        for branch, label, depth, flag in zip(branches, labels[at:end], depths[at:end], flags[at:end], strict=True):
+            branch.depth = depth
+            if flag > 1:
+                branch.finished = True
+            if label >= 0:
+                if label == len(known):
+                    known.append(Answer(label, bool(flag & 1), self._link.text(self._number, label)))
+                branch.answer = branch._seen[depth] = known[label]
+        if confidences is not None:
+            for branch, label, value in zip(branches, labels[at:end], confidences[at:end], strict=True):
+                if label >= 0:
                     branch.confidence = None if value != value else value
-            else:
-                branch.probed = False
-            at += 1
 
     def _check_own(self, branch: Branch) -> None:
         index = branch.index

@@ -116,10 +116,10 @@ class _Hub:
             served, self._waiting = self._waiting, []
             for episode, label, spelling in reply.texts:
                 self._spelling[episode, label] = spelling
-            refusals, tokens, words, states, confidences = reply[:5]
+            refusals, tokens, labels, depths, flags, confidences, _ = reply
             at = 0
             for i, stack in enumerate(served):
-                stack.switch(tts.Reply(refusals[2 * i], tokens[i], at, words, states, confidences))
+                stack.switch(tts.Reply(refusals[2 * i], tokens[i], at, labels, depths, flags, confidences))
                 at += refusals[2 * i + 1]
                 if stack.dead:
                     start_next()

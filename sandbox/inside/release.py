@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from envdata.actions import Op, Refusal
 from sandbox.inside.errors import Broken, safely
+from sandbox.inside.wire import FINISHED
 from sandbox.status import Status
 from sandbox.tts import Reply
 
@@ -75,13 +76,13 @@ class ReleaseQuestion:
         return list(self._costs)
 
     def _seen(self, index: int, reply: Reply) -> tuple[str, bool]:
-        _, tokens, at, words, states, _ = reply
+        _, tokens, at, labels, _, flags, _ = reply
         self._costs[index] += tokens - self._spent
         self._spent = tokens
-        label = words[at] >> 1
+        label = labels[at]
         if label == len(self._texts):
             self._texts.append(self._link.text(self._number, label) or "")
-        return self._texts[label], bool(states[at] & 1)
+        return self._texts[label], flags[at] >= FINISHED
 
     def label(self, answer: object) -> int | None:
         """The label of a string that the episode revealed. Raises LookupError for any other."""

@@ -5,9 +5,8 @@ Every frame is a header of four unsigned 32-bit numbers and then what they count
     worker → host: (calls, branches, text bytes, 0)
         calls × int32[4] (episode, op, value, count), branches × int32, text as UTF-8
     host → worker: (replies, targets, text bytes, 1 if confidences follow)
-        replies × int32[2] (refusal, targets), replies × int64 (tokens), targets × int32 (label × 2 + parsed, or −1),
-        targets × int32 (depth × 2 + finished), targets × float64 (confidences),
-        text: a JSON list of [episode, label, spelling]
+        replies × int32[2] (refusal, targets), replies × int64 (tokens), targets × int32 (label, −1 where nothing
+        was revealed), targets × int32 (depth), targets × float64 (confidences), targets × uint8 (flags), text: a JSON list of [episode, label, spelling]
 
 `value` is 1 for a call that looks (BRANCH, CONTINUE), the branch for PRUNE, the label or −1 for ANSWER, the status
 for FAIL. `count` is the number of branches (BRANCH, READ: to open; otherwise as many entries of the branch list), for
@@ -25,6 +24,9 @@ from typing import Any, NamedTuple
 HEADER = struct.Struct("<4I")
 CALL_FIELDS = 4
 
+FINISHED, PARSED = 2, 1
+"""Flags of a target: whether its branch is at its end, and whether what it revealed is an answer at all."""
+
 MAX_FRAME = 1 << 24
 """Bytes; no honest frame comes near it."""
 MAX_TEXT = 400
@@ -41,8 +43,9 @@ class Reply(NamedTuple):
     refusals: "array[int]"
     """Two entries a reply: the refusal, and the number of targets."""
     tokens: "array[int]"
-    words: "array[int]"
-    states: "array[int]"
+    labels: "array[int]"
+    depths: "array[int]"
+    flags: bytes
     confidences: "array[float] | None"
     texts: list[Any]
 
@@ -60,7 +63,7 @@ def pack_calls(calls: "array[int]", branches: "array[int]", text: bytes) -> byte
 def read_reply(descriptor: int) -> Reply:
     """Wait for the host's next reply; raises Closed if there is none to come."""
     replies, targets, text_bytes, has_confidences = HEADER.unpack(read_exactly(descriptor, HEADER.size))
-    size = replies * 16 + targets * (16 if has_confidences else 8) + text_bytes
+    size = replies * 16 + targets * (17 if has_confidences else 9) + text_bytes
     body = memoryview(read_exactly(descriptor, size))
     at = 0
 
@@ -74,11 +77,12 @@ def read_reply(descriptor: int) -> Reply:
 
     refusals = take("i", replies * 2)
     tokens = take("q", replies)
-    words = take("i", targets)
-    states = take("i", targets)
+    labels = take("i", targets)
+    depths = take("i", targets)
     confidences = take("d", targets) if has_confidences else None
-    texts = json.loads(bytes(body[at:])) if text_bytes else []
-    return Reply(refusals, tokens, words, states, confidences, texts)
+    flags = bytes(body[at : at + targets])
+    texts = json.loads(bytes(body[at + targets :])) if text_bytes else []
+    return Reply(refusals, tokens, labels, depths, flags, confidences, texts)
 
 
 def pack_text(value: Any) -> bytes:

@@ -184,8 +184,13 @@ def test_a_refused_call_changes_nothing(tmp_path: Path, op: Op) -> None:
     """All or nothing: one wrong branch in the list, and the right ones stay where they are."""
     twins = Twins(tmp_path, random.Random(1), priced=False, terms=Terms())
     twins.play([Call(0, Op.BRANCH, 1)])
-    before = [array.copy() for array in vars(twins.episodes.ledger).values() if isinstance(array, np.ndarray)]
+    before = [array.copy() for array in _state(twins)]
     for wrong in ([0, 0], [0, 7], [0, -1]):
         twins.play([Call(0, op, wrong)])
-    after = [array for array in vars(twins.episodes.ledger).values() if isinstance(array, np.ndarray)]
-    assert all((a == b).all() for a, b in zip(before, after, strict=True))
+    assert all((a == b).all() for a, b in zip(before, _state(twins), strict=True))
+
+
+def _state(twins: Twins) -> list[np.ndarray]:
+    """All that a ledger says of its episodes."""
+    ledger = vars(twins.episodes.ledger)
+    return [value for name, value in ledger.items() if isinstance(value, np.ndarray) and not name.startswith("_")]
