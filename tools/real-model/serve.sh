@@ -10,7 +10,8 @@ dir=$(cd "$1" && pwd)
 port=${2:-8099}
 cores=$(nproc)
 export HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1
-export VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=0-$((cores - 1))
+export VLLM_CPU_KVCACHE_SPACE=1
+export VLLM_CPU_OMP_THREADS_BIND=${VLLM_CPU_OMP_THREADS_BIND:-0-$((cores - 1))}
 export LD_PRELOAD="$dir/venv/lib/libiomp5.so"
 exec nice -n "${NICE:-5}" "$dir/venv/bin/python" -m vllm.entrypoints.openai.api_server \
   --model "$dir/gemma-hf" --served-model-name gemma --host 127.0.0.1 --port "$port" \
