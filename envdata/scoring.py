@@ -25,6 +25,18 @@ class Interval:
     high: float
 
 
+@dataclass(frozen=True)
+class Paired:
+    """A figure of two controllers on the same episodes."""
+
+    a: float
+    b: float
+    difference: Interval
+    """a − b."""
+    superiority: float
+    """The probability that a is better: the share of resamples in which it is, ties counted by half."""
+
+
 @lru_cache(maxsize=16)
 def resampling_weights(questions: int, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
     """How often each bootstrap resample draws each question, over their number: shape (resamples, questions).
@@ -40,9 +52,26 @@ def resampling_weights(questions: int, resamples: int = RESAMPLES, seed: int = 0
 
 def over_questions(per_question: Floats) -> Interval:
     """The mean over questions, with its 95 % bootstrap interval; `per_question` has shape (Q,)."""
-    means = resampling_weights(len(per_question)) @ per_question
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(per_question.mean()), float(low), float(high))
+    return interval(float(per_question.mean()), resampling_weights(len(per_question)) @ per_question)
+
+
+def interval(value: float, resampled: Floats) -> Interval:
+    """A figure with the percentile interval of its resamples."""
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def paired(a: float, b: float, resampled_a: Floats, resampled_b: Floats, *, lower_is_better: bool = False) -> Paired:
+    """How a figure of two controllers differs, from the same resamples of both, shape (resamples,) each.
+
+    Drawing the same questions for both takes away what is merely hard or easy about a draw.
+    """
+    difference = resampled_a - resampled_b
+    better = difference < 0 if lower_is_better else difference > 0
+    # Differences of equal figures are rounding, not victories.
+    tied = np.isclose(resampled_a, resampled_b, rtol=1e-12, atol=1e-12)
+    superiority = float(np.where(tied, 0.5, better).mean())
+    return Paired(a, b, interval(a - b, difference), superiority)
 
 
 def question_means(values: npt.NDArray[np.generic], question: npt.NDArray[np.integer], questions: int) -> Floats:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from envdata.rules import Floats
-from envdata.scoring import LEVEL, Interval, resampling_weights
+from envdata.scoring import Interval, interval, resampling_weights
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,6 @@ class Curve:
         """The accuracy of each point with its interval over questions."""
         _, accuracy = self.resampled(questions)
         return [interval(value, accuracy[:, point]) for point, value in enumerate(self.accuracy.tolist())]
-
-
-def interval(value: float, resampled: Floats) -> Interval:
-    """A figure with the percentile interval of its resamples."""
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value, float(low), float(high))
 
 
 def together(curves: Sequence[Curve], label: str = "") -> Curve:

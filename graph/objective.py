@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 
 from envdata.rules import Floats
-from envdata.scoring import Interval, areas
-from graph.curves import Curve, Questions, interval
+from envdata.scoring import Interval, areas, interval
+from graph.curves import Curve, Questions
 
 FORMS = "area, gamma:<γ> (accuracy a token, as in gamma:1e-6) or accuracy@<tokens>"
 

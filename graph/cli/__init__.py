@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 COMMANDS = {
+    "compare": ("graph.cli.compare", "compare_command"),
     "discover": ("graph.cli.discover", "discover_command"),
     "evaluate": ("graph.cli.evaluate", "evaluate_command"),
     "grid": ("graph.cli.grid", "grid_group"),

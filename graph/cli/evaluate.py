@@ -59,7 +59,7 @@ def evaluate_command(
         raise click.UsageError(str(error)) from None
     with Evaluator(settings, sandbox=sandbox, jobs=jobs) as evaluator:
         traced = frozenset(betas) if traces_out is not None else frozenset[float]()
-        plans = [_plan(evaluator, Candidate.parse(spec), grids, betas, repeats, traced) for spec in controllers]
+        plans = [make_plan(evaluator, Candidate.parse(spec), grids, betas, repeats, traced) for spec in controllers]
         with episode_progress("evaluate", quiet=quiet) as progress:
             evaluation = evaluator.evaluate(plans, progress)
     if out is not None:
@@ -75,7 +75,7 @@ def evaluate_command(
             click.echo(f"episodes: {out}")
 
 
-def _plan(
+def make_plan(
     evaluator: Evaluator,
     candidate: Candidate,
     grids: tuple[str, ...],

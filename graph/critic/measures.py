@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from envdata.scoring import Interval
+from envdata.scoring import Interval, interval
 from graph.critic.digest import Digest
-from graph.curves import Curve, interval, together
+from graph.curves import Curve, together
 from graph.objective import Yardstick
 
 
