@@ -19,6 +19,7 @@ INSIDE = Path(__file__).parents[1]
 FILES = {
     "sandbox/tts.py": INSIDE / "tts.py",
     "sandbox/status.py": INSIDE / "status.py",
+    "sandbox/voting.py": INSIDE / "voting.py",
     "sandbox/inside/__init__.py": INSIDE / "inside" / "__init__.py",
     "sandbox/inside/confinement.py": INSIDE / "inside" / "confinement.py",
     "sandbox/inside/landlock.py": INSIDE / "inside" / "landlock.py",
