@@ -1,6 +1,9 @@
 """Starting a run, and going on with one."""
 
-from collections.abc import Mapping
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +45,19 @@ def resume(path: Path, given: Mapping[str, Any], *, jobs: int, teller: Teller) -
     return _go(folder, began.settings, jobs, teller)
 
 
+@contextmanager
+def _alone_in(path: Path) -> Iterator[None]:
+    """Hold the run's folder, so that no two processes go on with one run; the lock ends with the process."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise RunError(f"{path}: another process is going on with this run; wait for it, or end it") from None
+    finally:
+        os.close(descriptor)
+
+
 def _pin(settings: RunSettings) -> Pinned:
     Objective.parse(settings.objective)
     explorer = make_explorer(settings.explorer)
@@ -51,8 +67,12 @@ def _pin(settings: RunSettings) -> Pinned:
 
 
 def _go(folder: RunFolder, settings: RunSettings, jobs: int, teller: Teller) -> dict[str, Any]:
-    with Evaluator(settings.evaluation(), sandbox=settings.sandbox, jobs=jobs) as evaluator:
-        run(Context(settings, folder, evaluator, make_explorer(settings.explorer), teller))
-    write_report(folder)
+    with _alone_in(folder.path):
+        for left in folder.path.rglob(".*.tmp"):
+            # What a kill left half-written; nobody else writes here.
+            left.unlink(missing_ok=True)
+        with Evaluator(settings.evaluation(), sandbox=settings.sandbox, jobs=jobs) as evaluator:
+            run(Context(settings, folder, evaluator, make_explorer(settings.explorer), teller))
+        write_report(folder)
     result: dict[str, Any] = read_json(folder.result)
     return result

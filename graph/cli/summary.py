@@ -30,6 +30,10 @@ def print_summary(result: dict[str, Any], path: Path, stream: TextIO) -> None:
             Text(f"{name} (selected)" if row["selected"] else name), *cells, style="bold" if row["selected"] else ""
         )
     console.print(table)
+    for part in ("search", "heldout"):
+        for name, failure in result.get(part, {}).get("failures", {}).items():
+            counted = ", ".join(f"{status}: {count:,}" for status, count in failure["statuses"].items())
+            console.print(Text(f"{NAMES.get(name, name)} failed on the {part} set ({counted}): {failure['why']}"))
     console.print(_sweep(result))
     selected = NAMES.get(result["selected"], result["selected"])
     where = "a baseline: no candidate scored better" if result["incumbent"] else f"of round {result['round']}"
@@ -64,5 +68,5 @@ def _sweep(result: dict[str, Any]) -> Any:
 
 def _points(value: dict[str, float] | None, sign: str = "") -> str:
     if value is None:
-        return "failed"
+        return "–"
     return f"{100 * value['value']:{sign}.2f} ({100 * value['low']:{sign}.2f} … {100 * value['high']:{sign}.2f})"

@@ -1,0 +1,29 @@
+"""Starting real `autotts` processes, and comparing what runs leave behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+VARYING = {"checkpoints.sqlite", "transcript.jsonl"}
+"""Files of a run with times in them; all others are the same for the same seed."""
+
+
+def command(*arguments: object) -> list[str]:
+    """`autotts` with arguments, run by this interpreter."""
+    return [sys.executable, "-c", "from graph.cli import main; main()", *map(str, arguments)]
+
+
+def autotts(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `autotts` to its end."""
+    environment = {**os.environ, **more}
+    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment, timeout=300)
+
+
+def files(run: Path) -> dict[str, bytes]:
+    """What a run left, by path in its folder: all that must not depend on when and how often it was stopped."""
+    return {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in sorted(run.rglob("*"))
+        if path.is_file() and path.name not in VARYING
+    }

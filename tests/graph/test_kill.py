@@ -1,0 +1,117 @@
+"""SIGKILL at any moment, and resuming, gives the files that an undisturbed run gives."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.graph.running import autotts, command, files
+
+PATIENCE = 120.0
+"""Seconds that a moment may take to come."""
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def kill_when(process: subprocess.Popen[bytes], moment: Callable[[], bool]) -> bool:
+    """SIGKILL the process once the moment has come; False if it ended before."""
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None:
+        if moment():
+            process.kill()
+            process.wait()
+            return True
+        assert time.monotonic() < deadline, "the moment to kill did not come"
+        time.sleep(0.002)
+    return False
+
+
+def session_members(session: int) -> list[int]:
+    """Processes that were started by a killed one, and live on."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                state, _, _, own = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            except OSError:
+                continue
+            if int(own) == session and state != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(
+    tmp_path: Path, options: tuple[object, ...], finished: Path
+) -> None:
+    run = tmp_path / "run"
+    # In or right after each node, in the order in which they come.
+    moments = [
+        run / "run.toml",
+        run / "round-000/evaluation.parquet",
+        run / "round-001/candidates/r1-02.py",
+        run / "round-001/screening.parquet",
+        run / "round-001/critique.md",
+        run / "round-001/metrics.json",
+        run / "round-002/traces.parquet",
+        run / "heldout.parquet",
+    ]
+    arguments: tuple[object, ...] = ("discover", *options, "--out", run, "--quiet")
+    for moment in moments:
+        process = start(*arguments)
+        assert kill_when(process, moment.exists), f"the run ended before there was {moment.name}"
+        arguments = ("discover", "--resume", run, "--quiet", "--jobs", 1)
+    done = autotts(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert files(run) == files(finished)
+
+
+def test_kills_at_random_times_change_nothing(tmp_path: Path, options: tuple[object, ...], finished: Path) -> None:
+    run = tmp_path / "run"
+    rng = random.Random(int.from_bytes(os.urandom(4), "big"))
+    kills: list[float] = []
+    arguments: tuple[object, ...] = ("discover", *options, "--out", run, "--quiet")
+    for _ in range(3):
+        process = start(*arguments)
+        # From the moment there is a run on: before that there is nothing to resume.
+        assert kill_when(process, (run / "run.toml").exists) or process.returncode == 0
+        process = start("discover", "--resume", run, "--quiet", "--jobs", 1)
+        kills.append(rng.uniform(0.5, 6.0))
+        deadline = time.monotonic() + kills[-1]
+        kill_when(process, lambda end=deadline: time.monotonic() > end)  # type: ignore[misc]
+        arguments = ("discover", "--resume", run, "--quiet", "--jobs", 1)
+    done = autotts(*arguments)
+    assert done.returncode == 0, (kills, done.stderr)
+    assert files(run) == files(finished), kills
+
+
+def test_nothing_that_a_killed_run_started_lives_on(tmp_path: Path, options: tuple[object, ...]) -> None:
+    run = tmp_path / "run"
+    process = start("discover", *options, "--out", run, "--quiet", "--jobs", 2)
+    assert kill_when(process, (run / "round-001/candidates/proposals.json").exists)
+    deadline = time.monotonic() + 20
+    while session_members(process.pid):
+        assert time.monotonic() < deadline, session_members(process.pid)
+        time.sleep(0.1)
+
+
+def test_two_processes_cannot_go_on_with_one_run(tmp_path: Path, options: tuple[object, ...]) -> None:
+    run = tmp_path / "run"
+    process = start("discover", *options, "--out", run, "--quiet")
+    try:
+        while not (run / "round-000/transcript.jsonl").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGSTOP)
+        second = autotts("discover", "--resume", run)
+        assert second.returncode == 1
+        assert "another process is going on with this run" in second.stderr
+    finally:
+        process.kill()
+        process.wait()
