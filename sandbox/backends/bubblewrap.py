@@ -5,12 +5,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from sandbox.backends import diagnosis, payload
+from sandbox.backends import diagnosis, payload, staging
 from sandbox.backends.base import PYTHON_FLAGS, Limits, Running, SandboxUnavailable, clean_environment
 from sandbox.backends.local import LocalRunning
 
-WORKER = "/autotts"
-"""Where our files are in the sandbox."""
+WORKER, PACKAGES = "/autotts/worker", "/autotts/packages"
+"""Where our files and those of numpy and its like are in the sandbox."""
 
 NAMESPACES = ("user", "pid", "net", "ipc", "uts")
 """The cgroup namespace joins them where the kernel has it."""
@@ -30,7 +30,7 @@ class BubblewrapBackend:
         self._command: list[str] | None = None
 
     def launch(self, limits: Limits) -> Running:
-        """Start a sandbox; raises SandboxUnavailable with the reason and the remedy if bubblewrap does not work here."""
+        """Start a sandbox; raises SandboxUnavailable with reason and remedy if bubblewrap does not work here."""
         del limits
         if self._command is None:
             found = trial()
@@ -82,8 +82,10 @@ def command(bwrap: str, without: frozenset[str] = frozenset()) -> list[str]:
     elif "tree" not in without:
         line += ["--remount-ro", "/"]
     line += ["--chdir", "/"]
-    where = WORKER if "tree" not in without else str(payload.INSIDE.parent)
-    paths = [where] if "tree" not in without else [where, *{str(path.parent) for path in payload.packages().values()}]
+    if "tree" in without:
+        paths = [str(payload.INSIDE.parent), *sorted({str(path.parent) for path in payload.packages().values()})]
+    else:
+        paths = [WORKER, PACKAGES]
     start = f"import sys; sys.path[:0] = {paths!r}; from sandbox.inside.zygote import main; main()"
     arguments = [f"--without={','.join(sorted(without))}"] if without else []
     return [*line, "--", str(python.executable), *PYTHON_FLAGS, "-c", start, *arguments]
@@ -98,8 +100,14 @@ def _tree(python: payload.Interpreter) -> list[str]:
         line += ["--ro-bind", str(path), str(path)]
     for path in python.hidden:
         line += ["--tmpfs", str(path), "--remount-ro", str(path)]
-    for name, source in {**payload.files(), **payload.packages()}.items():
-        line += ["--ro-bind", str(source), f"{WORKER}/{name}"]
+    ready = staging.staged()
+    if ready is not None:
+        line += ["--ro-bind", str(ready), WORKER]
+    else:
+        for name, source in payload.files().items():
+            line += ["--ro-bind", str(source), f"{WORKER}/{name}"]
+    for name, source in payload.packages().items():
+        line += ["--ro-bind", str(source), f"{PACKAGES}/{name}"]
     for name in DEVICES:
         line += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     return line

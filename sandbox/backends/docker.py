@@ -1,8 +1,8 @@
 """The `docker` backend: a container per sandbox, on any engine that speaks Docker's API (Podman's socket too).
 
 `DOCKER_HOST` and the other variables of Docker's own client say which engine; what a container may use can be changed
-by `Options.from_environment`. Only standard streams reach into the container, so that an engine may be remote and gVisor
-may be its runtime: the zygote relays the workers' bytes.
+by `Options.from_environment`. Only standard streams reach into the container, so that an engine may be remote and
+gVisor may be its runtime: the zygote relays the workers' bytes.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class Options:
 
     @classmethod
     def from_environment(cls) -> "Options":
-        """AUTOTTS_DOCKER_MEMORY_MB, _CPUS, _PROCESSES, _RUNTIME; raises SandboxUnavailable for one that is no number."""
+        """AUTOTTS_DOCKER_MEMORY_MB, _CPUS, _PROCESSES, _RUNTIME; SandboxUnavailable for one that is no number."""
         given = {name: os.environ.get(f"AUTOTTS_DOCKER_{name.upper()}") for name in cls.__dataclass_fields__}
         try:
             return cls(
@@ -283,24 +283,17 @@ class _Container:
         if self._ended:
             return
         self._ended = True
-        try:
-            with contextlib.suppress(docker.errors.APIError):  # it may have ended by itself
-                self._api.kill(self._id, "SIGKILL")
-            self._await_end()
-        except (docker.errors.DockerException, OSError):
-            pass  # the engine is gone; the sweep of the next run finds what it left
-        finally:
-            with contextlib.suppress(OSError):
-                self._stream.close()
-            with contextlib.suppress(Exception):
-                self._keep.close()
-
-    def _await_end(self) -> None:
-        """Read until the engine closes the connection: there is no process left then."""
-        self._stream.settimeout(_GONE_SECONDS)
-        while data := self._stream.recv(1 << 18):
-            _, output = self._tell_apart(self._pending + data)
-            self._last_words = (self._last_words + output)[-KEPT_OUTPUT:]
+        # First the connection: an engine that waits for somebody to read a flood does not get round to the kill.
+        with contextlib.suppress(OSError):
+            self._stream.shutdown(socket.SHUT_RDWR)
+        self._stream.close()
+        with contextlib.suppress(OSError, AttributeError):
+            self._keep.close()
+        # Suppressed: it has ended and is removed, or the engine is gone; the sweep of the next run finds what it left.
+        with contextlib.suppress(docker.errors.DockerException, OSError):
+            self._api.kill(self._id, "SIGKILL")
+        with contextlib.suppress(docker.errors.DockerException, OSError):
+            self._api.wait(self._id, timeout=_GONE_SECONDS, condition="not-running")
 
     def explain(self) -> str:
         """How the container ended, as far as the engine still knows, and the last of what was printed."""

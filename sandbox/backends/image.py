@@ -1,7 +1,7 @@
 """The image of the docker backend: how it is built, and how its digest is kept and found again.
 
-The build context is made here, file by file with fixed times and owners: our worker files, the wheels of greenlet, numpy
-and scipy unpacked, the Dockerfile and the script that it runs. No step of the build uses a network; wheels are
+The build context is made here, file by file with fixed times and owners: our worker files, the wheels of greenlet,
+numpy and scipy unpacked, the Dockerfile and the script that it runs. No step of the build uses a network; wheels are
 downloaded before it, or given.
 """
 
@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 from envdata.atomic import replacing
 from sandbox.backends import payload
 from sandbox.backends.base import SandboxUnavailable
+from sandbox.backends.staging import cache_folder
 
 DEFAULT_BASE = "python:3.13-slim"
 
@@ -121,13 +121,7 @@ def worker_hash(ours: Mapping[str, bytes]) -> str:
 
 def _record_path(client: Any, ours: Mapping[str, bytes]) -> Path:
     engine = hashlib.sha256(str(client.api.info().get("ID")).encode()).hexdigest()
-    return _cache_folder() / "images" / f"{engine[:16]}-{worker_hash(ours)[:16]}.json"
-
-
-def _cache_folder() -> Path:
-    named = os.environ.get("AUTOTTS_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME")
-    return Path(named) if named else (Path(base) if base else Path.home() / ".cache") / "autotts"
+    return cache_folder("images") / f"{engine[:16]}-{worker_hash(ours)[:16]}.json"
 
 
 def _ask_base(client: Any, base: str) -> tuple[str, str]:
@@ -158,7 +152,7 @@ def _download(python: str, machine: str) -> Path:
         f"{name}=={_installed(name)}" if same and _installed(name) else name + spec for name, spec in WHEELS.items()
     ]
     key = hashlib.sha256(repr((python, machine, wanted)).encode()).hexdigest()[:16]
-    folder = _cache_folder() / "wheels" / key
+    folder = cache_folder("wheels") / key
     if folder.is_dir():
         return folder
     platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in (17, 24, 26, 27, 28)]
@@ -170,7 +164,7 @@ def _download(python: str, machine: str) -> Path:
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["(nothing)"])[-1]
             raise BuildError(
-                f"pip could not download the wheels ({last}); give a folder with those of {', '.join(wanted)} as --wheels"
+                f"pip could not download the wheels ({last}); give a folder with {', '.join(wanted)} as --wheels"
             )
         with contextlib.suppress(FileExistsError):  # another build was first
             shutil.copytree(temporary, folder)

@@ -1,8 +1,8 @@
 """What is put into a sandbox: Python, greenlet, numpy and scipy where they are installed, and a few files of ours.
 
 Nothing else of the project or of the machine goes in: not the grids, not the host's side, not the shipped controllers,
-not other packages, no shell. What is shown is listed piece by piece, because the project may be installed anywhere: in a
-virtual environment below /usr, in a Python's own site-packages, in a home folder that is also Python's prefix.
+not other packages, no shell. What is shown is listed piece by piece, because the project may be installed anywhere: in
+a virtual environment below /usr, in a Python's own site-packages, in a home folder that is also Python's prefix.
 """
 
 import importlib.util
@@ -130,7 +130,7 @@ def _own_shared_libraries() -> list[Path]:
 
 
 def _system_libraries() -> list[Path]:
-    """Where the dynamic linker finds the C library and its like: Debian's folder for this machine, or all of /usr/lib."""
+    """Where the dynamic linker finds the C library: Debian's folder for this machine, or all of /usr/lib."""
     multiarch = str(sysconfig.get_config_var("MULTIARCH") or f"{os.uname().machine}-linux-gnu")
     own = [Path("/usr/lib", multiarch), Path("/lib", multiarch)]
     if any((folder / "libc.so.6").exists() for folder in own):

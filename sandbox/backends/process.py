@@ -1,4 +1,4 @@
-"""The `process` backend: limits and filters within the process, no isolation around it. For development; asked for by name."""
+"""The `process` backend: limits and filters within the process, nothing around it. Asked for by name."""
 
 from sandbox.backends import payload
 from sandbox.backends.base import PYTHON_FLAGS, Limits, Running, clean_environment

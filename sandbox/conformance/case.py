@@ -1,7 +1,7 @@
 """What a case is: a controller that attacks, and how its episodes must end."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from textwrap import dedent, indent
 
@@ -22,8 +22,23 @@ class Group(StrEnum):
     FEEDBACK = "feedback"
 
 
+GUARANTEES = {
+    Group.RESOURCES: "Time, memory and processes are limited, and the limit is named",
+    Group.OUTPUT: "Floods, noise and forged frames end the candidate alone",
+    Group.SECRETS: "Nothing of the host can be read",
+    Group.NETWORK: "There is no network",
+    Group.INTEGRITY: "Nothing unrevealed is found, no cost or answer forged, nothing carried over",
+    Group.FILES: "No file can be written or executed",
+    Group.KERNEL: "The kernel and other processes are out of reach",
+    Group.FEEDBACK: "A candidate's text arrives quoted",
+}
+"""What the cases of each group prove together."""
+
 QUICK = Limits(reply_seconds=1.0, repeat_seconds=20.0)
 """For cases that hang: a timeout is waited for."""
+
+PATIENT = Limits(reply_seconds=60.0)
+"""For all others: a machine that is busy must not make them time out."""
 
 PRELUDE = '''\
 from sandbox.tts import Answer, Controller, majority
@@ -89,7 +104,7 @@ class Case:
     source: str
     expected: tuple[Status, ...] = (Status.OK,)
     """Each episode must end as one of these."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = PATIENT
     check: Callable[[Seen], str | None] | None = None
     """Says what is wrong with what was seen beyond statuses; None if nothing is."""
     slow: bool = False

@@ -113,14 +113,14 @@ CASES = [
         Group.OUTPUT,
         attack("while True:\n    episode.note('x' * 200)"),
         (Status.PROTOCOL_ERROR, Status.OUT_OF_MEMORY),
-        Limits(memory_mb=96),
+        Limits(memory_mb=96, reply_seconds=60),
     ),
     Case(
         "a flood of notes, frame by frame",
         Group.OUTPUT,
         attack(
             """
-            for _ in range(50):
+            for _ in range(15):
                 for _ in range(100):
                     episode.note("x" * 200)
                 episode._link.call(episode._number, 2, True, 0, [])

@@ -13,7 +13,7 @@ from envdata.grid import BranchRow, Grid, cache_folder, write_grid
 from sandbox.backends.base import Backend, Limits
 from sandbox.candidate import Candidate
 from sandbox.conformance import confined, integrity, output, resources
-from sandbox.conformance.case import Case, Seen
+from sandbox.conformance.case import PATIENT, Case, Seen
 from sandbox.playing import PlayedRepeat, Player, Repeat, Settings
 from sandbox.status import Status
 
@@ -129,14 +129,14 @@ class Suite:
 
     def __init__(self, backend: Backend, targets: World) -> None:
         """Plays the honest candidate once, for comparison."""
-        self._backend, self._world = backend, targets
-        self._honest = fingerprint(play(backend, HONEST, targets.grid, Limits()))
+        self.backend, self._world = backend, targets
+        self._honest = fingerprint(play(backend, HONEST, targets.grid, PATIENT))
 
     def run(self, case: Case) -> Outcome:
         """Run the attack and judge it; then see that the next candidate runs as ever."""
-        played = play(self._backend, self._world.candidate(case), self._world.grid, case.limits)
+        played = play(self.backend, self._world.candidate(case), self._world.grid, case.limits)
         why = judge(case, see(played))
-        if not why and fingerprint(play(self._backend, HONEST, self._world.grid, Limits())) != self._honest:
+        if not why and fingerprint(play(self.backend, HONEST, self._world.grid, PATIENT)) != self._honest:
             why = "the next candidate did not score as it does alone"
         return Outcome(case, not why, why)
 

@@ -9,7 +9,6 @@ What a candidate prints goes to standard error, where the host counts and caps i
 """
 
 import contextlib
-import ctypes
 import gc
 import json
 import os

@@ -1,0 +1,46 @@
+"""Every hostile controller on every backend: typed status, unaffected host, nothing left behind, the next one runs."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from sandbox.conformance.case import GUARANTEES, Case, Group
+from sandbox.conformance.run import CASES, Suite
+
+BACKENDS = {"bubblewrap": pytest.mark.bubblewrap, "docker": pytest.mark.docker}
+
+
+def _parameters() -> list[object]:
+    return [
+        pytest.param(
+            name,
+            case,
+            id=f"{name}-{case.group}-{case.name}",
+            marks=[mark, *([pytest.mark.slow] if case.slow else [])],
+        )
+        for name, mark in BACKENDS.items()
+        for case in CASES
+    ]
+
+
+def _of_this_process() -> tuple[object, ...]:
+    """What a candidate must not change here."""
+    children = [task.joinpath("children").read_text() for task in Path("/proc/self/task").iterdir()]
+    return len(os.listdir("/proc/self/fd")), "".join(children), dict(os.environ), threading.active_count()
+
+
+@pytest.mark.parametrize(("name", "case"), _parameters())
+def test_case(name: str, suite: Suite, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_API_KEY", "CANARY-gold-0123456789abcdef")
+    before = _of_this_process()
+    outcome = suite.run(case)
+    assert outcome.passed, outcome.why
+    assert _of_this_process() == before
+
+
+def test_there_are_cases_for_every_group_and_no_two_of_one_name() -> None:
+    assert len(CASES) >= 60
+    assert len({case.name for case in CASES}) == len(CASES)
+    assert {case.group for case in CASES} == set(Group) == set(GUARANTEES)
