@@ -72,6 +72,7 @@ def _go(folder: RunFolder, settings: RunSettings, jobs: int, teller: Teller) -> 
             # What a kill left half-written; nobody else writes here.
             left.unlink(missing_ok=True)
         with Evaluator(settings.evaluation(), sandbox=settings.sandbox, jobs=jobs) as evaluator:
+            teller.say(f"sandbox: {evaluator.backend.name}")
             run(Context(settings, folder, evaluator, make_explorer(settings.explorer), teller))
         write_report(folder)
     result: dict[str, Any] = read_json(folder.result)
