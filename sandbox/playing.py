@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from envdata.episodes import Episodes, GroupResult, Terms
 from envdata.grid import Grid
-from envdata.orders import published_order
+from envdata.orders import ORDERS
 from sandbox import serving
 from sandbox.backends.base import Backend, Limits
 from sandbox.candidate import Candidate
@@ -50,10 +50,15 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
     order: str = "published"
+    """The kind of branch order, of `envdata.orders.ORDERS`."""
     api: str = "native"
     """What candidates are written against: `native` (`sandbox.tts`), or `autotts`, the public AutoTTS release."""
     show_answers: bool = False
     show_questions: bool = False
+
+    def __post_init__(self) -> None:
+        if self.order not in ORDERS:
+            raise ValueError(f"order is {self.order!r}; give one of {', '.join(ORDERS)}")
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,8 @@ class Player:
 
     def _start(self, host: Host, group: int, task: _Task) -> None:
         settings, repeat, arrays = self._settings, task.repeat, self._grid.arrays
-        orders = [published_order(int(n), settings.seed + repeat.number) for n in self._grid.branches]
+        order_of = ORDERS[settings.order]
+        orders = [order_of(int(n), settings.seed, repeat.number) for n in self._grid.branches]
         self._episodes.begin(group, orders, traced=repeat.traced)
         self._tasks[group] = task
         job = {
@@ -212,7 +218,7 @@ class Player:
             yield self._finish(group, failed.status, failed.why)
         while pending:
             task = pending.popleft()
-            orders = [published_order(int(n), 0) for n in self._grid.branches]
+            orders = [ORDERS["published"](int(n), 0, 0) for n in self._grid.branches]
             self._episodes.begin(0, orders, traced=task.repeat.traced)
             self._tasks[0] = task
             yield self._finish(0, failed.status, failed.why)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from envdata.episodes import MAX_BRANCHES, Terms
+from envdata.orders import ORDERS
 from sandbox.backends.base import Limits
 from sandbox.playing import Settings
 
@@ -67,8 +68,8 @@ def evaluation_options(command: Command) -> Command:
             click.option("--repeats", type=click.IntRange(1), default=100, show_default=True, help="Branch orders."),
             click.option("--seed", type=int, default=0, show_default=True, help="Repeat r uses the seed plus r."),
             click.option(
-                "--order", type=click.Choice(["published"]), default="published", show_default=True,
-                help="How branches are ordered.",
+                "--order", type=click.Choice(list(ORDERS)), default="published", show_default=True,
+                help="How branches are ordered; balanced: fewer repeats for the same precision.",
             ),
             click.option("--budget", type=click.IntRange(1), help="Tokens an episode may spend.  [default: no limit]"),
             click.option(

@@ -7,9 +7,11 @@ import pyarrow as pa
 import pytest
 
 from benchmarks import naive
+from envdata.orders import ORDERS
 from sandbox.candidate import SHIPPED, Candidate
 from sandbox.evaluate import Evaluator, Plan
 from sandbox.playing import Settings
+from sandbox.results import write_table
 from tests import grids
 
 REPEATS = 3
@@ -41,7 +43,7 @@ def grid_paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("random")
     shapes = [
         {"questions": 30, "branches": (1, 9), "intervals": 6, "answers": ("1", "2", "3", "ERR", "No", "")},
-        {"questions": 20, "branches": (30, 80), "intervals": 24, "answers": ("1", "2", "1", "3")},
+        {"questions": 10, "branches": (30, 80), "intervals": 24, "answers": ("1", "2", "1", "3")},
     ]
     return [
         grids.write(folder / f"{n}.parquet", grids.random_rows(random.Random(n), **shape))
@@ -84,3 +86,23 @@ def test_a_shipped_controller_does_what_its_description_says(
 
 def test_every_shipped_controller_is_looked_at() -> None:
     assert {name for name, _ in SPECS} == set(SHIPPED) == set(naive.METHODS)
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.parametrize("order", ORDERS)
+def test_results_are_byte_identical_whatever_the_jobs(grid_paths: list[Path], tmp_path: Path, order: str) -> None:
+    plan = Plan(Candidate.parse("cmc"), (str(grid_paths[0]),), (0.0, 1.0), 9, frozenset({1.0}))
+    written = []
+    for jobs in (1, 2):
+        with Evaluator(Settings(order=order), sandbox="bubblewrap", jobs=jobs) as evaluator:
+            evaluation = evaluator.evaluate([plan])
+        for name, table in (("episodes", evaluation.episodes), ("traces", evaluation.traces)):
+            path = tmp_path / f"{name}-{jobs}.parquet"
+            write_table(table, path)
+            written.append(path.read_bytes())
+    assert written[:2] == written[2:]
+
+
+def test_an_order_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match="order is 'best'; give one of published, balanced"):
+        Settings(order="best")
