@@ -120,6 +120,8 @@ class Player:
             for event in self._gather(host):
                 if event.status is not None:
                     ended.append(event)
+                elif event.worker.group in frames:
+                    host.kill(event.worker, Status.PROTOCOL_ERROR, "the worker sent a frame before it had its answer")
                 elif event.frame is not None and not self._is_failure(host, event):
                     frames[event.worker.group] = (event.worker, event.frame)
             if frames:

@@ -1,6 +1,7 @@
 """The `bubblewrap` backend: namespaces of its own, a file tree of Python and the worker alone, no privileges."""
 
 import functools
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,7 +40,7 @@ class BubblewrapBackend:
             bwrap = shutil.which("bwrap")
             assert bwrap is not None  # noqa: S101 - the trial ran it
             self._command = command(bwrap, self._without)
-        return LocalRunning(self._command, {})
+        return LocalRunning(self._command, dict(os.environ) if "environment" in self._without else {})
 
     def close(self) -> None:
         """There is nothing to release: a sandbox that was killed is gone."""

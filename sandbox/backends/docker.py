@@ -30,7 +30,8 @@ KEPT_OUTPUT = 4096
 _START = "import sys; sys.path.insert(0, '/autotts'); from sandbox.inside.zygote import main; main()"
 _STREAM = struct.Struct(">BxxxL")
 """What stands before each piece of an attached container's output: 1 or 2 for the stream, and the size."""
-_STDOUT = 1
+_STDERR = 2
+_MAX_PIECE = 1 << 24
 _GONE_SECONDS = 20.0
 
 
@@ -266,7 +267,10 @@ class _Container:
             pass
         except OSError:
             closed = True
-        control, output = self._tell_apart(b"".join([self._pending, *parts]))
+        try:
+            control, output, self._pending = tell_apart(b"".join([self._pending, *parts]))
+        except ConnectionError as error:
+            return Received(b"", str(error).encode(), True)
         self._last_words = (self._last_words + output)[-KEPT_OUTPUT:]
         return Received(control, output, closed)
 
@@ -300,17 +304,22 @@ class _Container:
         words = " ".join(self._last_words.decode("utf-8", "replace").split())[:400]
         return f"the container {self._id[:12]} has ended" + (f": {words}" if words else "")
 
-    def _tell_apart(self, data: bytes) -> tuple[bytes, bytes]:
-        """Split pieces into standard output, the control stream, and standard error, what was printed."""
-        control: list[bytes] = []
-        output: list[bytes] = []
-        at = 0
-        while len(data) - at >= _STREAM.size:
-            stream, size = _STREAM.unpack_from(data, at)
-            end = at + _STREAM.size + size
-            if end > len(data):
-                break
-            (control if stream == _STDOUT else output).append(data[at + _STREAM.size : end])
-            at = end
-        self._pending = data[at:]
-        return b"".join(control), b"".join(output)
+
+def tell_apart(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Split an attached container's bytes into standard output (the control stream), standard error, and a rest.
+
+    Raises ConnectionError for what no engine sends.
+    """
+    control: list[bytes] = []
+    output: list[bytes] = []
+    at = 0
+    while len(data) - at >= _STREAM.size:
+        stream, size = _STREAM.unpack_from(data, at)
+        if stream > _STDERR or size > _MAX_PIECE:
+            raise ConnectionError(f"the engine sent a piece of {size} bytes for stream {stream}")
+        end = at + _STREAM.size + size
+        if end > len(data):
+            break
+        (output if stream == _STDERR else control).append(data[at + _STREAM.size : end])
+        at = end
+    return b"".join(control), b"".join(output), data[at:]
