@@ -139,8 +139,8 @@ class Branch:
         """Mean log-probability of the latest answer's tokens, where the grid has it."""
         self.finished = False
         self.pruned = False
-        self._seen: dict[int, Answer] = {}
-        """What was revealed, by depth."""
+        self._seen: list[Answer | None] = []
+        """What was revealed at depths 1, 2, …, up to the last one that was looked at."""
 
     @property
     def active(self) -> bool:
@@ -150,12 +150,12 @@ class Branch:
     @property
     def answers(self) -> list[Answer | None]:
         """What was revealed at depths 1, 2, … up to `depth`; None at depths that were not looked at."""
-        return [self._seen.get(depth) for depth in range(1, self.depth + 1)]
+        return self._seen + [None] * (self.depth - len(self._seen))
 
     @property
     def probed(self) -> bool:
         """Whether the present depth was looked at."""
-        return self.depth in self._seen
+        return len(self._seen) == self.depth
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else "pruned" if self.pruned else "active"
@@ -325,7 +325,12 @@ class Episode:
             if label >= 0:
                 if label == len(known):
                     known.append(Answer(label, bool(flag & 1), self._link.text(self._number, label)))
-                branch.answer = branch._seen[depth] = known[label]
+                branch.answer = answer = known[label]
+                seen = branch._seen
+                if len(seen) != depth - 1:
+                    # Depths were passed without a look, or this one is looked at after it was reached.
+                    seen += [None] * (depth - 1 - len(seen))
+                seen.append(answer)
         if confidences is not None:
             for branch, label, value in zip(branches, labels[at:end], confidences[at:end], strict=True):
                 if label >= 0:

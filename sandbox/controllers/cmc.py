@@ -4,9 +4,13 @@ It stops on the trend of the vote's confidence rather than on its value, opens m
 goes further on branches that agree with the leader, and gives a branch up only after it has long disagreed.
 """
 
+from operator import attrgetter
+
 from sandbox.tts import Answer, Branch, Controller, Episode, majority, poll
 
 MAX_ROUNDS = 501
+
+BY_OPENING, BY_DEPTH = attrgetter("index"), attrgetter("depth")
 
 
 class ConfidenceMomentum(Controller):
@@ -48,7 +52,8 @@ class ConfidenceMomentum(Controller):
             window = [*window, ema][-knobs["ema_window"] :]
             if warm and standing.winner is not None:
                 live = self._abandon(episode, live, standing.winner, disagreements)
-            live.sort(key=lambda branch: (-branch.depth, branch.index))
+            live.sort(key=BY_OPENING)
+            live.sort(key=BY_DEPTH, reverse=True)
             self._step(episode, live, standing.winner if warm else None)
             live = self._collect(live, pool)
             standing = poll(pool)
