@@ -121,6 +121,11 @@ CASES = [
         (Status.OK, Status.LOAD_ERROR, Status.OUT_OF_MEMORY),
     ),
     _case(
+        "source that takes memory to compile",
+        attack("", "x = [" + "f(1), " * 60_000 + "]").replace("x = [", "f = int\nx = ["),
+        _MEMORY,
+    ),
+    _case(
         "source of nested lists",
         attack("", "x = " + "[" * 50_000 + "]" * 50_000),
         (Status.LOAD_ERROR, Status.OUT_OF_MEMORY),

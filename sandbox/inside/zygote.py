@@ -184,8 +184,10 @@ class Zygote:
             self._confinement.filter()
             act()
             status = 0
-        except (wire.Closed, Broken):
+        except wire.Closed:
             status = 0
+        except Broken as broken:
+            status = _OUT_OF_MEMORY if broken.status == Status.OUT_OF_MEMORY else 0
         except MemoryError:
             status = _OUT_OF_MEMORY
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""The host's side of the wire under arbitrary bytes: always a typed end, never an exception, a hang or endless memory."""
+"""The host under arbitrary bytes from a worker: always a typed end, never an exception, a hang or endless memory."""
 
 import json
 import random
@@ -108,7 +108,7 @@ def test_frames_that_are_nearly_right(grid: Grid, seed: int, show: bool) -> None
 
 
 def _serve_all(grid: Grid, frames: list[bytes], show: bool) -> None:
-    """Serve frames of two workers alternately, as the player does: a worker whose frame was broken is not heard again."""
+    """Serve frames of two workers alternately, as the player does: one whose frame was broken is not heard again."""
     episodes = Episodes(grid, Terms(), 2)
     order = [np.arange(4, dtype=np.int32)] * 3
     for group in (0, 1):

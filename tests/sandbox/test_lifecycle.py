@@ -1,0 +1,232 @@
+"""Beginnings and ends of sandboxes: same seed, same bytes; what is killed from outside; what is left behind."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.backends.base import Backend, Limits, Running, SandboxUnavailable
+from sandbox.backends.bubblewrap import BubblewrapBackend
+from sandbox.backends.choose import make_backend
+from sandbox.backends.pool import WarmBackend
+from sandbox.backends.process import ProcessBackend
+from sandbox.candidate import Candidate
+from sandbox.conformance.case import attack
+from sandbox.conformance.run import HONEST, World, fingerprint, play, world
+from sandbox.host import Host, InfrastructureError
+
+pytestmark = pytest.mark.bubblewrap
+
+PATIENT = Limits(reply_seconds=60.0, start_seconds=120.0)
+
+RANDOM = Candidate(
+    "random",
+    attack(
+        """
+        import numpy as np
+        draws = np.random.default_rng(episode.rng.getrandbits(32)).normal(size=8)
+        system = np.linalg.solve(np.eye(4) * 3 + np.arange(16).reshape(4, 4) / 7, draws[:4])
+        episode.note(f"{system.round(9).tolist()} {random.random()} {hash('x')} {sorted({'a', 'b', 'c'})}")
+        branches = episode.branch(1 + int(abs(draws[0]) * 2) % 3)
+        episode.finish([branch for branch in branches if episode.rng.random() < 0.7])
+        return majority(branch.answer for branch in branches)
+        """,
+        "import random",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def targets() -> Iterator[World]:
+    with world() as made:
+        yield made
+
+
+def test_the_same_seed_gives_the_same_bytes_on_every_backend(targets: World) -> None:
+    played = play(BubblewrapBackend(), RANDOM, targets.grid, PATIENT)
+    assert {status for one in played for status in one.result.status.tolist()} == {0}
+    first = fingerprint(played)
+    assert fingerprint(play(BubblewrapBackend(), RANDOM, targets.grid, PATIENT)) == first
+    assert fingerprint(play(ProcessBackend(), RANDOM, targets.grid, PATIENT)) == first
+    assert fingerprint(play(BubblewrapBackend(), HONEST, targets.grid, PATIENT)) != first
+
+
+class Sniper:
+    """A backend whose first sandboxes are killed from outside while they work."""
+
+    name = "sniper"
+
+    def __init__(self, shots: int) -> None:
+        self.shots = shots
+
+    def launch(self, limits: Limits) -> Running:
+        running = BubblewrapBackend().launch(limits)
+        if self.shots:
+            self.shots -= 1
+            process: Any = running._process  # type: ignore[attr-defined]
+            threading.Timer(0.5, process.kill).start()
+        return running
+
+    def close(self) -> None:
+        pass
+
+
+SLOW = Candidate(
+    "slow",
+    attack("time.sleep(0.4)\nreturn majority(branch.answer for branch in episode.branch(2))", "import time"),
+)
+
+
+def test_a_sandbox_that_is_killed_from_outside_is_started_again(targets: World) -> None:
+    alone = fingerprint(play(BubblewrapBackend(), SLOW, targets.grid, PATIENT))
+    assert fingerprint(play(Sniper(1), SLOW, targets.grid, PATIENT)) == alone
+
+
+def test_one_that_is_always_killed_is_an_infrastructure_error_and_never_scored(targets: World) -> None:
+    with pytest.raises(InfrastructureError):
+        play(Sniper(100), SLOW, targets.grid, PATIENT)
+
+
+def test_workers_have_no_rights_as_seen_from_outside(targets: World) -> None:
+    assert _rights(BubblewrapBackend(), targets) == {"CapEff": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2"}
+    # Each would be seen if it were missing.
+    assert _rights(BubblewrapBackend(frozenset({"seccomp"})), targets)["Seccomp"] == "0"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has capabilities to lose")
+def test_without_dropping_them_capabilities_would_be_there(targets: World) -> None:
+    assert _rights(BubblewrapBackend(frozenset({"capabilities", "user"})), targets)["CapEff"] != "0" * 16
+
+
+def _rights(backend: Backend, targets: World) -> dict[str, str]:
+    """Lines of a worker's /proc/<pid>/status, read by the host while the candidate hangs."""
+    del targets
+    hanging = Candidate("hanging", attack("", "import time\ntime.sleep(600)"))
+    with Host(backend, PATIENT, hanging) as host:
+        host.start()
+        host.spawn(0, {"kind": "play", "seed": 0, "api": "native", "beta": 0.0, "settings": {}, "episodes": []})
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            list(host.wait(0.05))
+            for pid in _descendants(os.getpid()):
+                with contextlib.suppress(OSError):
+                    status = Path(f"/proc/{pid}/status").read_text()
+                    # The worker is the one whose parent runs the same program as it does.
+                    parent = re.search(r"^PPid:\t(\d+)$", status, re.MULTILINE)
+                    same = parent and os.readlink(f"/proc/{pid}/exe") == os.readlink(f"/proc/{parent[1]}/exe")
+                    if same and "python" in os.readlink(f"/proc/{pid}/exe") and int(parent[1]) != os.getpid():
+                        time.sleep(0.5)
+                        status = Path(f"/proc/{pid}/status").read_text()
+                        return dict(re.findall(
+                                r"^(CapEff|NoNewPrivs|Seccomp):\t(\S+)$", status, re.MULTILINE
+                            ))
+    raise AssertionError("no worker was found")
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, task.read_text().split()):
+                found += [child, *_descendants(child)]
+    return found
+
+
+LOOP = attack("while True: pass")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_outlives_a_host_that_dies(targets: World, how: signal.Signals) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+from envdata.grid import Grid
+from sandbox.backends.choose import make_backend
+from sandbox.candidate import Candidate
+from sandbox.conformance.run import play
+from sandbox.backends.base import Limits
+source = {LOOP!r}
+print("started", flush=True)
+play(make_backend("bubblewrap"), Candidate("x", source), Grid.load({targets.grid.name!r}), Limits(reply_seconds=600))
+"""
+    host = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    assert host.stdout is not None
+    host.stdout.readline()
+    deadline = time.monotonic() + 60
+    while len(_descendants(host.pid)) < 5 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    left = _descendants(host.pid)
+    assert len(left) >= 5
+    host.send_signal(how)
+    assert host.wait(30) != 0
+    host.stdout.close()
+    while any(_runs(pid) for pid in left) and time.monotonic() < deadline + 30:
+        time.sleep(0.1)
+    assert not [pid for pid in left if _runs(pid)]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+# ---- the pool ----------------------------------------------------------------------------------------------------
+
+
+def _wait_for_spare(backend: WarmBackend) -> Running:
+    deadline = time.monotonic() + 60
+    while not backend._ready and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return backend._ready[0].running
+
+
+def test_the_next_sandbox_is_ready_and_a_dead_one_is_replaced() -> None:
+    backend = WarmBackend(BubblewrapBackend())
+    try:
+        backend.launch(PATIENT).kill()
+        spare = _wait_for_spare(backend)
+        taken = backend.launch(PATIENT)
+        assert taken is spare
+        taken.kill()
+        dead = _wait_for_spare(backend)
+        dead.kill()
+        fresh = backend.launch(PATIENT)
+        assert fresh is not dead
+        assert fresh.alive
+        fresh.kill()
+        last = _wait_for_spare(backend)
+    finally:
+        backend.close()
+    assert not last.alive
+    # It can be used again.
+    backend.launch(PATIENT).kill()
+    backend.close()
+
+
+def test_a_spare_with_other_limits_is_not_used() -> None:
+    backend = WarmBackend(BubblewrapBackend())
+    try:
+        backend.launch(PATIENT).kill()
+        spare = _wait_for_spare(backend)
+        other = backend.launch(Limits(memory_mb=256))
+        assert other is not spare
+        assert not spare.alive
+        other.kill()
+    finally:
+        backend.close()
+
+
+def test_an_unknown_sandbox_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(SandboxUnavailable, match="auto, docker, bubblewrap, process"):
+        make_backend("chroot")
