@@ -8,7 +8,7 @@ the time that theirs is measured against.
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -80,7 +80,7 @@ class Episode:
     """One question under one order; calls add up in `tokens`, and by their longest branch in `sequential`."""
 
     question: Question
-    order: list[int]
+    order: Sequence[int]
     tokens: int = 0
     sequential: int = 0
     branches: list[Branch] = field(default_factory=list)
@@ -291,15 +291,27 @@ class Outcome(NamedTuple):
     finished: int
 
 
-def play(name: str, questions: list[Question], repeats: int, *, seed: int = 0, **settings: float) -> list[Outcome]:
-    """Every repeat of every question by one method, in the published orders."""
+def published_order(branches: int, seed: int, repeat: int) -> list[int]:
+    order = list(range(branches))
+    random.Random(seed + repeat).shuffle(order)
+    return order
+
+
+def play(
+    name: str,
+    questions: list[Question],
+    repeats: int,
+    *,
+    seed: int = 0,
+    order: Callable[[int, int, int], Sequence[int]] = published_order,
+    **settings: float,
+) -> list[Outcome]:
+    """Every repeat of every question by one method; `order` takes the number of branches, the seed and the repeat."""
     method = METHODS[name]
     outcomes = []
     for repeat in range(repeats):
         for number, question in enumerate(questions):
-            order = list(range(len(question.branches)))
-            random.Random(seed + repeat).shuffle(order)
-            episode = Episode(question, order)
+            episode = Episode(question, order(len(question.branches), seed, repeat))
             answer = method(episode, **settings)
             opened = episode.branches
             outcomes.append(
