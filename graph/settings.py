@@ -36,7 +36,9 @@ class RunSettings:
     finalists: int = 3
     """Candidates a round that are evaluated in full, the best of the screening."""
     screening_repeats: int = 2
-    repeats: int = 10
+    repeats: int = 8
+    """Branch orders; eight balanced ones read every branch of a question equally often."""
+    order: str = "balanced"
     betas: tuple[float, ...] = tuple(round(i / 10, 1) for i in range(11))
     seed: int = 0
     explorer: str = "evolution"
@@ -62,7 +64,7 @@ class RunSettings:
 
     def evaluation(self) -> Settings:
         """How episodes are played."""
-        return Settings(Terms(self.max_branches, self.budget, self.probe_cost), seed=self.seed)
+        return Settings(Terms(self.max_branches, self.budget, self.probe_cost), seed=self.seed, order=self.order)
 
     @property
     def traced(self) -> frozenset[float]:

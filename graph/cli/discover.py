@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 import envdata
 from envdata.episodes import MAX_BRANCHES
+from envdata.orders import ORDERS
 from graph.cli.options import Betas, ProbeCost
 from graph.cli.progress import episode_progress
 from graph.objective import FORMS, Objective, ObjectiveError
@@ -72,6 +73,8 @@ def _objective(context: click.Context, parameter: click.Parameter, value: str) -
 @click.option(
     "--repeats", type=click.IntRange(1), default=DEFAULTS["repeats"], show_default=True, help="Branch orders."
 )
+@click.option("--order", type=click.Choice(list(ORDERS)), default=DEFAULTS["order"], show_default=True,
+              help="How branches are ordered.")  # fmt: skip
 @click.option("--screening-repeats", type=click.IntRange(1), default=DEFAULTS["screening_repeats"], show_default=True)
 @click.option("--seed", type=int, default=DEFAULTS["seed"], show_default=True)
 @click.option(

@@ -23,7 +23,14 @@ def write_small(path: Path, *, seed: int = 0, questions: int = 6, branches: int 
             sure = [-rng.random() * (0.5 if right else 1.5) for _ in probes]
             tokens = INTERVAL * (length - 1) + rng.randint(1, INTERVAL)
             row = BranchRow(
-                question, f"seed {seed}, question {question}", gold, branch, tokens, final, probes, probe_confidences=sure
+                question,
+                f"seed {seed}, question {question}",
+                gold,
+                branch,
+                tokens,
+                final,
+                probes,
+                probe_confidences=sure,
             )
             rows.append(row)
     write_grid(path, rows, INTERVAL, {"source": "made for the tests"})

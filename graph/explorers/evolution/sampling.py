@@ -4,6 +4,7 @@ Every slot has probabilities, every gene a Beta distribution. Both are computed 
 that nothing has to be remembered: the same history and the same random numbers give the same recipes.
 """
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ EXPLORING = 0.35
 """Weight of an even choice among mechanisms against the elite's."""
 REPLACING = 0.12
 """Probability that a child takes a mechanism of its own in a slot."""
-FIRST_SPREAD, LAST_SPREAD = 0.2, 0.05
-"""The least standard deviation of a gene, in its range of 0 … 1, at the start and at the end of a run."""
+FIRST_SPREAD, LAST_SPREAD, MOST_SPREAD = 0.1, 0.04, 0.15
+"""The least standard deviation of a gene, in its range of 0 … 1, at the start and at the end of a run; and the most."""
+NEAR = 0.01
+"""How far behind the best a parent may be, in the objective, to have children about a third as often."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Sampler:
 
     def child(self, rng: random.Random) -> tuple[Recipe, Scored]:
         """A recipe near one of the elite, which is returned too."""
-        weights = [1 / (rank + 1) for rank in range(len(self.best))]
+        weights = [math.exp((one.score - self.best[0].score) / NEAR) for one in self.best]
         (parent,) = rng.choices(self.best, weights)
         choices = self._choices(rng, parent.recipe.choices)
         genes = {knob.name: self._gene(rng, knob, parent.recipe) for knob in Recipe(choices).knobs()}
@@ -80,12 +83,13 @@ class Sampler:
         gene = []
         for place in (0, 1):
             values = [each[place] for each in known]
+            spread = min(MOST_SPREAD, max(least, pstdev(values)))
             middle = fmean(values)
             if knob.name in parent.genes:
                 middle = 0.75 * parent.genes[knob.name][place] + 0.25 * middle
             # Half of a parent's genes stay as they are: a child that changes everything tells little.
             stays = knob.name in parent.genes and rng.random() < 0.5
-            gene.append(parent.genes[knob.name][place] if stays else draw(rng, middle, max(least, pstdev(values))))
+            gene.append(parent.genes[knob.name][place] if stays else draw(rng, middle, spread))
         return gene[0], gene[1]
 
 

@@ -37,6 +37,10 @@ SEEDS: tuple[tuple[str, Recipe], ...] = (
         recipe({}, max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=1),
     ),
     (
+        "beginnings of many branches instead of the whole of a few, where branches are short",
+        recipe({"reading": "prefix"}, max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=1, depth=(5, 7)),
+    ),
+    (
         "shorter branches count more",
         recipe({"weight": "brief"}, max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=1, brevity=1),
     ),
@@ -45,29 +49,26 @@ SEEDS: tuple[tuple[str, Recipe], ...] = (
         recipe({"reading": "steps"}, max_branches=(2, 64), sure=(0.7, 0.97), first=(1, 8), burst=(1, 8)),
     ),
     (
-        "branches are left where their answers have settled",
-        recipe({"reading": "settled"}, max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=1, settle=(3, 12)),
-    ),
-    (
-        "beginnings of many branches instead of the whole of a few",
-        recipe(
-            {"reading": "prefix", "ballot": "everyone"},
-            max_branches=(4, 64), sure=(0.7, 0.99), first=(2, 8), burst=(2, 8), depth=(2, 30),
-        ),
-    ),
-    (
-        "every branch votes all the time, and is weighed by how sure it was",
-        recipe(
-            {"reading": "steps", "ballot": "everyone", "weight": "sure"},
-            max_branches=(1, 64), sure=(0.7, 0.99), first=(1, 4), burst=(1, 4), trust=1,
-        ),
-    ),
-    (
         "hopeless questions are given up early",
         recipe(
             {"giving_up": "scattered"},
             max_branches=(2, 64), sure=(0.7, 0.97), first=1, burst=1, enough=(6, 40), share=(0.4, 0.2),
         ),
+    ),
+    (
+        "beginnings of many branches instead of the whole of a few, where branches are long",
+        recipe({"reading": "prefix"}, max_branches=(2, 64), sure=(0.7, 0.99), first=2, burst=2, depth=(10, 30)),
+    ),
+    (
+        "branches vote before they end, weighed by how sure they were",
+        recipe(
+            {"reading": "steps", "ballot": "ripe", "weight": "sure"},
+            max_branches=(1, 64), sure=(0.7, 0.99), first=(1, 4), burst=(1, 4), ripe=(6, 12), trust=1,
+        ),
+    ),
+    (
+        "branches are left where their answers have settled",
+        recipe({"reading": "settled"}, max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=1, settle=(3, 12)),
     ),
     (
         "branches much longer than the others are given up",
