@@ -13,6 +13,22 @@ model=${AUTOTTS_REAL_MODEL:-$HOME/.cache/autotts/real-model}
 port=${PORT:-8099}
 autotts=${AUTOTTS:-$repository/.venv/bin/autotts}
 
+# Question numbers 0 to 47 and 48 to 95 of one seed: no pair of numbers is in both (envdata/collect/word_problems.py).
+missing=()
+for set in search:0 heldout:48; do
+  grid=$out/word-problems-${set%:*}.parquet
+  if [ -e "$grid" ] && [ ! -e "$grid.parts" ]; then
+    echo "$grid is there already: left alone" >&2
+  else
+    missing+=("$set")
+  fi
+done
+[ "${#missing[@]}" -gt 0 ] || exit 0
+
+if curl --silent --output /dev/null "http://127.0.0.1:$port"; then
+  echo "port $port is taken by another server; choose one with PORT=…" >&2
+  exit 1
+fi
 "$repository/tools/real-model/prepare.sh" "$model"
 mkdir -p "$out"
 "$repository/tools/real-model/serve.sh" "$model" "$port" > "$model/serve.log" 2>&1 &
@@ -24,16 +40,11 @@ until curl --silent --fail --output /dev/null "http://127.0.0.1:$port/v1/models"
   sleep 2
 done
 
-# Question numbers 0 to 47 and 48 to 95 of one seed: no pair of numbers is in both (envdata/collect/word_problems.py).
-for set in search:0 heldout:48; do
-  grid=$out/word-problems-${set%:*}.parquet
-  if [ -e "$grid" ] && [ ! -e "$grid.parts" ]; then
-    echo "$grid is there already: left alone" >&2
-    continue
-  fi
+for set in "${missing[@]}"; do
   "$autotts" grid collect --server "http://127.0.0.1:$port/v1" --model gemma \
     --description "Gemma 3 270M, base model, Q4_K_M weights dequantised to bfloat16" \
     --questions "word-problems?count=48&seed=1&skip=${set#*:}" --branches 64 --interval 5 \
     --temperature 0.9 --max-tokens 85 --stop '\n\n' --stop '\nProblem' --closing '\nAnswer:' --probe-tokens 6 --seed 1 \
-    --weights "$model/gemma.gguf" --weights "$model/gemma-hf/model.safetensors" --out "$grid"
+    --weights "$model/gemma.gguf" --weights "$model/gemma-hf/model.safetensors" \
+    --out "$out/word-problems-${set%:*}.parquet"
 done
