@@ -90,6 +90,8 @@ class Host:
         self._printed = 0
         self._workers: dict[int, Worker] = {}
         self._by_descriptor: dict[int, Worker] = {}
+        self._unsent: set[int] = set()
+        """Descriptors of streams that did not take all that is to be sent."""
         self._events: deque[Event] = deque()
         self._next_slot = 0
         self.versions: dict[str, Any] = {}
@@ -143,6 +145,7 @@ class Host:
                 self._control(zygote.DATA, worker.slot, data)
             else:
                 worker.outbox.put(data)
+                self._watch(worker.outbox.descriptor, bool(worker.outbox))
         except (OSError, Malformed):
             return
 
@@ -171,6 +174,7 @@ class Host:
                 worker.channel.close()
         self._workers.clear()
         self._by_descriptor.clear()
+        self._unsent.clear()
         self._events.clear()
         self._inbox.clear()
         if self._running is not None:
@@ -202,7 +206,18 @@ class Host:
         return self._running
 
     def _control(self, kind: int, slot: int, payload: bytes = b"", descriptor: int | None = None) -> None:
-        self._started().send(MESSAGE.pack(len(payload), kind, slot) + payload, descriptor)
+        running = self._started()
+        running.send(MESSAGE.pack(len(payload), kind, slot) + payload, descriptor)
+        self._watch(running.sources[0], running.unsent)
+
+    def _watch(self, descriptor: int, unsent: bool) -> None:
+        """Wake up when a stream takes more, as long as something waits to be sent over it."""
+        if unsent and descriptor not in self._unsent:
+            self._unsent.add(descriptor)
+            self._poll.modify(descriptor, select.POLLIN | select.POLLOUT)
+        elif not unsent and descriptor in self._unsent:
+            self._unsent.remove(descriptor)
+            self._poll.modify(descriptor, select.POLLIN)
 
     def _gather(self, patience: float) -> None:
         """Read what there is, and look at the clock."""
@@ -213,6 +228,7 @@ class Host:
                 self._read_worker(worker)
                 continue
             received = running.receive(descriptor)
+            self._watch(running.sources[0], running.unsent)
             if received.output:
                 self._printed += len(received.output)
                 if self._printed > self._limits.output_bytes:
@@ -238,6 +254,7 @@ class Host:
         assert worker.outbox is not None  # noqa: S101
         try:
             worker.outbox.flush()
+            self._watch(worker.outbox.descriptor, bool(worker.outbox))
             data = worker.channel.recv(1 << 18)
         except BlockingIOError:
             return
@@ -265,6 +282,7 @@ class Host:
         if worker.channel is not None:
             self._poll.unregister(worker.channel)
             del self._by_descriptor[worker.channel.fileno()]
+            self._unsent.discard(worker.channel.fileno())
             worker.channel.close()
             worker.channel = None
 

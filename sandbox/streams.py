@@ -1,6 +1,8 @@
 """Non-blocking ends of byte streams, so that no worker can make the host wait."""
 
+import os
 import socket
+import ssl
 from collections import deque
 
 from sandbox.inside.wire import HEADER, MAX_FRAME
@@ -20,6 +22,7 @@ class Outbox:
         self._stream = stream
         self._waiting: deque[tuple[memoryview, int | None]] = deque()
         self._bytes = 0
+        self.descriptor = stream.fileno()
 
     def __bool__(self) -> bool:
         """Whether something waits."""
@@ -30,6 +33,9 @@ class Outbox:
         self._waiting.append((memoryview(data), descriptor))
         self._bytes += len(data)
         self.flush()
+        if descriptor is not None and self._waiting and self._waiting[-1][1] == descriptor:
+            # The caller closes its own: what is sent later needs another.
+            self._waiting[-1] = (self._waiting[-1][0], os.dup(descriptor))
         if self._bytes > MAX_WAITING:
             raise Malformed(f"{self._bytes} bytes wait to be read, over the limit of {MAX_WAITING}")
 
@@ -42,7 +48,7 @@ class Outbox:
                     sent = self._stream.send(data)
                 else:
                     sent = socket.send_fds(self._stream, [data], [descriptor])
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
             self._bytes -= sent
             if sent == len(data):

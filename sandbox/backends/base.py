@@ -63,8 +63,13 @@ class Running(Protocol):
         ...
 
     @property
+    def unsent(self) -> bool:
+        """Whether something waits to be sent until the sandbox takes more, at the latest with the next `receive`."""
+        ...
+
+    @property
     def sources(self) -> list[int]:
-        """Descriptors to wait on for reading."""
+        """Descriptors to wait on for reading; the first is also what is sent over."""
         ...
 
     def receive(self, source: int) -> Received:

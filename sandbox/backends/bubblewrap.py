@@ -77,7 +77,7 @@ def command(bwrap: str, without: frozenset[str] = frozenset()) -> list[str]:
         line += ["--clearenv"]
     for name, value in clean_environment().items():
         line += ["--setenv", name, value]
-    line += _tree(python) if "tree" not in without else ["--bind", "/", "/", "--proc", "/proc"]
+    line += _tree(python) if "tree" not in without else ["--dev-bind", "/", "/", "--proc", "/proc"]
     if "read-only" in without:
         line += ["--tmpfs", "/tmp"]  # noqa: S108 - in the sandbox
     elif "tree" not in without:

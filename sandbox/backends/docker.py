@@ -245,6 +245,11 @@ class _Container:
         return not readable
 
     @property
+    def unsent(self) -> bool:
+        """Whether the sandbox did not take all that is to be sent yet."""
+        return bool(self._outbox)
+
+    @property
     def sources(self) -> list[int]:
         """The connection."""
         return [] if self._ended else [self._stream.fileno()]

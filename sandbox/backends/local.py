@@ -52,6 +52,11 @@ class LocalRunning:
         return not self._ended and self._process.poll() is None
 
     @property
+    def unsent(self) -> bool:
+        """Whether the sandbox did not take all that is to be sent yet."""
+        return bool(self._outbox)
+
+    @property
     def sources(self) -> list[int]:
         """The control socket and the pipe."""
         return [] if self._ended else [self._control.fileno(), self._output]
@@ -63,7 +68,8 @@ class LocalRunning:
             if data:
                 self._last_words = (self._last_words + data)[:KEPT_OUTPUT]
             return Received(b"", data or b"", data == b"")
-        self._outbox.flush()
+        with contextlib.suppress(OSError):  # it is gone, which reading tells too
+            self._outbox.flush()
         data = _read(lambda: self._control.recv(1 << 18))
         return Received(data or b"", b"", data == b"")
 

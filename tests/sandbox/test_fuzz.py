@@ -191,6 +191,10 @@ class _Nonsense:
         return not self._closed
 
     @property
+    def unsent(self) -> bool:
+        return False
+
+    @property
     def sources(self) -> list[int]:
         return [] if self._closed else [self._host.fileno()]
 

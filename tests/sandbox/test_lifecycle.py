@@ -23,6 +23,7 @@ from sandbox.candidate import Candidate
 from sandbox.conformance.case import attack
 from sandbox.conformance.run import HONEST, World, fingerprint, play, world
 from sandbox.host import Host, InfrastructureError
+from sandbox.playing import Settings, describe
 
 pytestmark = pytest.mark.bubblewrap
 
@@ -58,6 +59,17 @@ def test_the_same_seed_gives_the_same_bytes_on_every_backend(targets: World) -> 
     assert fingerprint(play(BubblewrapBackend(), RANDOM, targets.grid, PATIENT)) == first
     assert fingerprint(play(ProcessBackend(), RANDOM, targets.grid, PATIENT)) == first
     assert fingerprint(play(BubblewrapBackend(), HONEST, targets.grid, PATIENT)) != first
+
+
+@pytest.mark.parametrize("make", [BubblewrapBackend, ProcessBackend])
+def test_what_no_stream_takes_at_once_arrives_all_the_same(targets: World, make: type[Backend]) -> None:
+    long = Candidate("long", HONEST.source + "# " + "x" * 900_000)
+    assert fingerprint(play(make(), long, targets.grid, PATIENT)) == fingerprint(
+        play(make(), HONEST, targets.grid, PATIENT)
+    )
+    said = describe(make(), HONEST, [0.25] * 60_000, Settings(limits=PATIENT))
+    assert isinstance(said, dict)
+    assert said["schedules"] == [{"width": 2.5}] * 60_000
 
 
 class Sniper:
@@ -126,9 +138,7 @@ def _rights(backend: Backend, targets: World) -> dict[str, str]:
                     if same and "python" in os.readlink(f"/proc/{pid}/exe") and int(parent[1]) != os.getpid():
                         time.sleep(0.5)
                         status = Path(f"/proc/{pid}/status").read_text()
-                        return dict(re.findall(
-                                r"^(CapEff|NoNewPrivs|Seccomp):\t(\S+)$", status, re.MULTILINE
-                            ))
+                        return dict(re.findall(r"^(CapEff|NoNewPrivs|Seccomp):\t(\S+)$", status, re.MULTILINE))
     raise AssertionError("no worker was found")
 
 
