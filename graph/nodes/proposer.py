@@ -44,7 +44,7 @@ def propose(context: Context, state: State) -> State:
     accepted: list[Checked] = []
     failed: list[Checked] = []
     for attempt in range(ATTEMPTS):
-        rejected = [Rejected(each.proposal.source, each.status, each.why or "") for each in failed]
+        rejected = tuple(Rejected(each.proposal.source, each.status, each.why or "") for each in failed)
         asked = replace(brief, wanted=brief.wanted - len(accepted), rejected=rejected, attempt=attempt)
         proposals = context.explorer.propose(asked, journal)[: asked.wanted]
         checked = [check(context, proposal) for proposal in proposals]

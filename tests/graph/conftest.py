@@ -6,14 +6,14 @@ import pytest
 from graph.context import Context
 from graph.explorers.base import Explorer
 from graph.folder import RunFolder
-from graph.settings import RunSettings
+from graph.settings import Pinned, RunSettings
 from graph.telling import Silence
 from sandbox.evaluate import Evaluator
 from tests.graph.running import autotts
 from tests.graph.small import write_small
 
-SHORT = ("--rounds", 2, "--candidates", 4, "--finalists", 2, "--repeats", 2, "--screening-repeats", 1)
-SHORT += ("--betas", "0,0.5,1", "--sandbox", "process", "--jobs", 1)
+SHORT = ("--rounds", 2, "--candidates", 3, "--finalists", 1, "--repeats", 2, "--screening-repeats", 1)
+SHORT += ("--betas", "0,1", "--sandbox", "process", "--jobs", 1)
 """Options of a run that takes seconds. Isolation is not what these tests are about."""
 
 
@@ -51,7 +51,9 @@ def make_context(tmp_path: Path, grids: tuple[Path, Path]) -> Iterator[object]:
         )  # fmt: skip
         evaluator = Evaluator(settings.evaluation(), sandbox="process")
         opened.append(evaluator)
-        return Context(settings, RunFolder(tmp_path / "run"), evaluator, explorer, Silence())
+        folder = RunFolder(tmp_path / "run")
+        Pinned(settings, {}, explorer.identity()).save(folder.settings)
+        return Context(settings, folder, evaluator, explorer, Silence())
 
     yield make
     for evaluator in opened:

@@ -1,4 +1,4 @@
-"""A small grid that behaves like a model: easy and hard questions, short branches, probes that settle towards the end."""
+"""A small grid that behaves like a model: easy and hard questions, short branches, probes that settle in the end."""
 
 import random
 from pathlib import Path

@@ -7,14 +7,15 @@ from sandbox.evaluate import TRACES
 
 
 def traces(*episodes: str) -> pa.Table:
-    """Each episode is `action branch answer tokens` a word group, separated by `;`. Question numbers count up."""
+    """Each episode is told as `action branch answer tokens` after `;`; question numbers count up."""
     rows = []
     for question, told in enumerate(episodes):
         for call, words in enumerate(told.split(";"), 1):
             action, branch, answer, tokens = words.split()
             rows.append(
                 {
-                    "controller": "c", "grid": "g.parquet", "beta": 0.5, "repeat": 0, "question": question, "call": call,
+                    "controller": "c", "grid": "g.parquet", "beta": 0.5, "repeat": 0, "question": question,
+                    "call": call,
                     "action": action, "branch": int(branch), "depth": 1, "finished": False,
                     "answer": None if answer == "-" else answer, "confidence": None, "cost": 1, "tokens": int(tokens),
                     "note": None,

@@ -1,6 +1,7 @@
 """The explorer that needs no model: what it writes, and that the same brief gives the same candidates."""
 
 import random
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_every_schedule_goes_one_way() -> None:
         for knob in each.knobs():
             expression = knob.expression(each.genes[knob.name])
             values = [eval(expression, {"beta": beta, "round": round}) for beta in BETAS]
-            steps = [(b > a) - (b < a) for a, b in zip(values, values[1:], strict=False)]
+            steps = [(b > a) - (b < a) for a, b in pairwise(values)]
             wanted = 1 if knob.dear > knob.cheap else -1
             assert all(step in (0, wanted) for step in steps), (knob.name, expression, values)
 

@@ -51,44 +51,29 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(
     tmp_path: Path, options: tuple[object, ...], finished: Path
 ) -> None:
     run = tmp_path / "run"
-    # In or right after each node, in the order in which they come.
-    moments = [
+    after = random.Random(int.from_bytes(os.urandom(4), "big")).uniform(0.5, 4)
+    # In or right after several nodes, in the order in which they come, and once at any time.
+    moments: list[Path | float] = [
         run / "run.toml",
         run / "round-000/evaluation.parquet",
         run / "round-001/candidates/r1-02.py",
-        run / "round-001/screening.parquet",
         run / "round-001/critique.md",
         run / "round-001/metrics.json",
-        run / "round-002/traces.parquet",
+        after,
         run / "heldout.parquet",
     ]
     arguments: tuple[object, ...] = ("discover", *options, "--out", run, "--quiet")
     for moment in moments:
         process = start(*arguments)
-        assert kill_when(process, moment.exists), f"the run ended before there was {moment.name}"
+        started = time.monotonic()
+        if isinstance(moment, Path):
+            assert kill_when(process, moment.exists), f"the run ended before there was {moment.name}"
+        else:
+            kill_when(process, lambda end=started + moment: time.monotonic() > end)  # type: ignore[misc]
         arguments = ("discover", "--resume", run, "--quiet", "--jobs", 1)
     done = autotts(*arguments)
-    assert done.returncode == 0, done.stderr
-    assert files(run) == files(finished)
-
-
-def test_kills_at_random_times_change_nothing(tmp_path: Path, options: tuple[object, ...], finished: Path) -> None:
-    run = tmp_path / "run"
-    rng = random.Random(int.from_bytes(os.urandom(4), "big"))
-    kills: list[float] = []
-    arguments: tuple[object, ...] = ("discover", *options, "--out", run, "--quiet")
-    for _ in range(3):
-        process = start(*arguments)
-        # From the moment there is a run on: before that there is nothing to resume.
-        assert kill_when(process, (run / "run.toml").exists) or process.returncode == 0
-        process = start("discover", "--resume", run, "--quiet", "--jobs", 1)
-        kills.append(rng.uniform(0.5, 6.0))
-        deadline = time.monotonic() + kills[-1]
-        kill_when(process, lambda end=deadline: time.monotonic() > end)  # type: ignore[misc]
-        arguments = ("discover", "--resume", run, "--quiet", "--jobs", 1)
-    done = autotts(*arguments)
-    assert done.returncode == 0, (kills, done.stderr)
-    assert files(run) == files(finished), kills
+    assert done.returncode == 0, (after, done.stderr)
+    assert files(run) == files(finished), after
 
 
 def test_nothing_that_a_killed_run_started_lives_on(tmp_path: Path, options: tuple[object, ...]) -> None:

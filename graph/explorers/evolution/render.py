@@ -143,13 +143,13 @@ def _solve(parts: list[Mechanism], chosen: dict[str, str]) -> list[str]:
 
 
 def _widen(chosen: dict[str, str]) -> list[str]:
-    probe = ", probe=False" if chosen["reading"] == "whole" else ""
+    opens = "read" if chosen["reading"] == "whole" else "branch"
     return [
         "    def widen(self, episode: Episode) -> int:",
         '        """Open more branches if there is room; returns how many."""',
         '        size = self.knobs["burst"] if episode.branches else self.knobs["first"]',
         '        size = min(size, self.knobs["max_branches"] - len(episode.branches), episode.open_slots)',
-        f"        return len(episode.branch(max(0, size){probe}))",
+        f"        return len(episode.{opens}(max(0, size)))",
         "",
     ]
 
