@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from envdata.scoring import area, areas, over_questions, pareto, question_means, resampling_weights
+from envdata.scoring import area, areas, over_questions, paired, pareto, question_means, resampling_weights
 
 
 def f(*values: float) -> np.ndarray:
@@ -93,3 +93,24 @@ def test_pareto_against_the_definition() -> None:
             )
             equal_kept = any(points[j] == points[i] for j in kept)
             assert equal_kept is not beaten
+
+
+# ---- paired ----------------------------------------------------------------------------------------------------
+
+
+def test_a_paired_difference_has_the_interval_of_the_differences() -> None:
+    rng = np.random.default_rng(0)
+    shared = rng.normal(0, 1, 4000)
+    found = paired(3.0, 2.0, shared + 1, shared)
+    assert (found.a, found.b, found.superiority) == (3.0, 2.0, 1.0)
+    assert (found.difference.value, found.difference.low, found.difference.high) == pytest.approx((1.0, 1.0, 1.0))
+    apart = paired(3.0, 2.0, shared + 1, rng.normal(0, 1, 4000))
+    assert apart.difference.high - apart.difference.low == pytest.approx(2 * 1.96 * 2**0.5, rel=0.1)
+    assert 0.7 < apart.superiority < 0.82  # P(N(1, 2) > 0) = 0.76
+
+
+def test_superiority_counts_ties_by_half_and_knows_which_way_is_better() -> None:
+    a, b = f(1, 1, 2, 0.1 + 0.2), f(0, 1, 3, 0.3)
+    assert paired(1, 1, a, b).superiority == 0.5  # a win, a defeat, two ties
+    assert paired(1, 1, f(1, 1), f(0, 1)).superiority == 0.75
+    assert paired(1, 1, f(1, 1), f(0, 1), lower_is_better=True).superiority == 0.25
