@@ -58,11 +58,16 @@ _SECRETS = [
         ],
     ),
     refusals(
-        "paths of the host",
+        "folders of the host",
         Group.SECRETS,
         "os",
-        [f"os.listdir({path!r}) or 1 / 0" for path in _PATHS]
-        + [f"open({path!r}).read(1)" for path in ("@GRID@", "@SECRET@")],
+        [f"os.listdir({path!r}) or 1 / 0" for path in _PATHS],
+    ),
+    refusals(
+        "files of the host",
+        Group.SECRETS,
+        "os",
+        [f"open({path!r}, 'rb').read(1)" for path in ("@GRID@", "@SECRET@", "/etc/passwd", "/etc/hostname", "@THIS@")],
     ),
     refusals(
         "sockets of the engine and the system",
@@ -262,7 +267,6 @@ _KERNEL = [
         "os",
         [
             "open(f'/proc/{os.getppid()}/mem', 'rb')",
-            "open('/proc/self/mem', 'rb')",
             "open('/dev/mem', 'rb')",
             "open('/proc/kcore', 'rb')",
         ],

@@ -1,7 +1,9 @@
 """Group 1: using more than there is. The limit that is hit must be told apart from the others."""
 
+from collections.abc import Callable
+
 from sandbox.backends.base import Limits
-from sandbox.conformance.case import PATIENT, QUICK, Case, Group, attack
+from sandbox.conformance.case import PATIENT, QUICK, Case, Group, Seen, attack
 from sandbox.status import Status
 
 _TIME, _MEMORY = (Status.TIMEOUT,), (Status.OUT_OF_MEMORY,)
@@ -9,11 +11,23 @@ _TIME, _MEMORY = (Status.TIMEOUT,), (Status.OUT_OF_MEMORY,)
 _SMALL = Limits(memory_mb=96, reply_seconds=60)
 
 
-def _case(name: str, source: str, expected: tuple[Status, ...] = (Status.OK,), limits: Limits | None = None) -> Case:
+def _case(
+    name: str,
+    source: str,
+    expected: tuple[Status, ...] = (Status.OK,),
+    limits: Limits | None = None,
+    check: Callable[[Seen], str | None] | None = None,
+) -> Case:
     if limits is None:
         limits = _SMALL if expected == _MEMORY else QUICK if Status.TIMEOUT in expected else PATIENT
     slow = Status.TIMEOUT in expected and len(expected) == 1
-    return Case(name, Group.RESOURCES, source, expected, limits, slow=slow)
+    return Case(name, Group.RESOURCES, source, expected, limits, check, slow)
+
+
+def _at_the_compiler(seen: Seen) -> str | None:
+    """The compiler that ran out of memory must not have been the zygote's."""
+    stray = [why for why in seen.whys if not why.startswith("compiling")]
+    return f"ended elsewhere: {stray[0]}" if stray else None
 
 
 CASES = [
@@ -124,6 +138,7 @@ CASES = [
         "source that takes memory to compile",
         attack("", "x = [" + "f(1), " * 60_000 + "]").replace("x = [", "f = int\nx = ["),
         _MEMORY,
+        check=_at_the_compiler,
     ),
     _case(
         "source of nested lists",

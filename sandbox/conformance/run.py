@@ -84,6 +84,7 @@ def world() -> Iterator[World]:
             "HOME": str(Path.home()),
             "CACHE": str(cache_folder()),
             "GRID": str(folder / "grid.parquet"),
+            "THIS": __file__,
             "SECRET": str(folder / "secret"),
             "PORT": str(listener.getsockname()[1]),
             "ABSTRACT": f"autotts-{os.getpid()}",

@@ -24,8 +24,8 @@ PROOFS = {
     "bubblewrap": {
         "seccomp": ("state in shared memory", ()),
         "rlimits": ("memory mapped", ()),
-        "landlock": ("paths of the host", ("tree",)),
-        "tree": ("paths of the host", ("landlock",)),
+        "landlock": ("files of the host", ("tree",)),
+        "tree": ("files of the host", ("landlock",)),
         "dumpable": ("memory of the zygote", ("tree", "landlock")),
         "net": ("TCP to the host", ("seccomp", "landlock")),
         "read-only": ("writing anywhere", ("seccomp", "landlock", "rlimits")),
