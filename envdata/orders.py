@@ -5,10 +5,10 @@ with the same number of branches share it. In both kinds of order each one, take
 permutation: means over repeats estimate the same figures. The kinds differ in how repeats depend on one another.
 
 - `published`: every repeat is shuffled by itself, as in the published evaluation.
-- `balanced`: repeats share the work out, so that no branch is looked at more than others by chance. Within every eight
-  repeats each branch serves exactly once in each eighth of the order (so eight repeats that read a quarter of the
-  branches read each of them twice); within as many repeats as there are branches it serves once in every position.
-  Exact where the number of branches is a multiple of 8, near it otherwise.
+- `balanced`: repeats share the work out, so that no branch is looked at more than others by chance. Repeats 2k and
+  2k + 1 are complementary: what the one has in its first half the other has in its second. Within eight repeats each
+  branch serves exactly once in each eighth of the order, and within as many repeats as there are branches once in every
+  position. Exact where the number of branches is a multiple of 8, near it otherwise.
 """
 
 import random
@@ -63,14 +63,31 @@ def _balanced_batch(branches: int, seed: int, batch: int) -> Int32:
     members = np.array(_shuffled(once, groups * EIGHT)).reshape(groups, EIGHT)
     places = np.array([_shuffled(once, groups) for _ in range(EIGHT)])
     here = random.Random(f"balanced order: seed {seed}, cycle {cycle}, batch {turn}")
-    by_group: npt.NDArray[np.int64] = np.empty((groups, EIGHT, EIGHT), np.int64)
-    for group in range(groups):
-        repeats, stretches, symbols = (np.array(_shuffled(here, EIGHT)) for _ in range(3))
-        by_group[group] = members[group][symbols[(repeats[:, None] + stretches[None, :]) % EIGHT]]
-    rows = np.concatenate([by_group[np.roll(places[stretch], -turn), :, stretch].T for stretch in range(EIGHT)], axis=1)
+    squares = np.stack([own[_latin_square(here)] for own in members])
+    rows = np.concatenate([squares[np.roll(places[stretch], -turn), :, stretch].T for stretch in range(EIGHT)], axis=1)
     orders = np.stack([row[row < branches] for row in rows]).astype(np.int32)
     orders.setflags(write=False)
     return orders
+
+
+def _latin_square(rng: random.Random) -> npt.NDArray[np.int64]:
+    """A random 8 × 8 Latin square whose rows 2k and 2k + 1 have complementary halves.
+
+    It is a cyclic 4 × 4 square whose symbols are couples: of a couple, the one goes to row 2k and stretch s and the
+    other to row 2k + 1 and stretch s, and the other way round in stretch s + 4.
+    """
+    rows, stretches = _shuffled(rng, EIGHT // 2), _shuffled(rng, EIGHT // 2)
+    members = _shuffled(rng, EIGHT)
+    square = np.empty((EIGHT, EIGHT), np.int64)
+    for k, row in enumerate(rows):
+        for s, stretch in enumerate(stretches):
+            couple = 2 * ((row + stretch) % 4)
+            one, other = members[couple], members[couple + 1]
+            if rng.random() < 0.5:
+                one, other = other, one
+            square[2 * k : 2 * k + 2, s] = one, other
+            square[2 * k : 2 * k + 2, s + 4] = other, one
+    return square
 
 
 def _shuffled(rng: random.Random, n: int) -> list[int]:

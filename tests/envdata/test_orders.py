@@ -43,6 +43,13 @@ def test_of_eight_repeats_a_branch_is_once_in_every_eighth(branches: int, batch:
         assert sorted(stretch.ravel().tolist()) == list(range(branches))
 
 
+@pytest.mark.parametrize("branches", [8, 64, 128])
+def test_of_two_repeats_the_halves_are_complementary(branches: int) -> None:
+    for repeat in range(0, 3 * branches, 2):
+        one, other = (set(balanced_order(branches, 9, repeat + next_).tolist()[: branches // 2]) for next_ in (0, 1))
+        assert not one & other
+
+
 @pytest.mark.parametrize("branches", [5, 30, 100, 127])
 def test_numbers_that_eight_does_not_divide_are_nearly_balanced(branches: int) -> None:
     orders = np.array([balanced_order(branches, 7, repeat) for repeat in range(8)])
