@@ -28,6 +28,9 @@ NAMES = {
     "parallel_probe": "Parallel-Probe",
     "cmc": "CMC",
 }
+DOT: dict[str, Any] = {"markersize": 5, "markeredgecolor": "#444444", "markeredgewidth": 0.4}
+RING: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.0}
+"""Several methods come down to self-consistency at some settings: its ring shows round their points."""
 SELECTED = "#D55E00"
 ROUNDS = "#999999"
 
@@ -78,9 +81,8 @@ def _panel(
         strong = name == chosen
         tokens, accuracy, _, _ = _sorted(curve, questions)
         axes.plot(
-            tokens, accuracy, color=colour, marker=marker, markersize=5, linewidth=2.4 if strong else 1.1,
-            markeredgecolor="#444444", markeredgewidth=0.4, zorder=3,
-            label=NAMES[name] + (" (selected)" if strong else ""),
+            tokens, accuracy, color=colour, marker=marker, linewidth=2.4 if strong else 1.1, zorder=3,
+            **(RING if name == "sc" else DOT), label=NAMES[name] + (" (selected)" if strong else ""),
         )  # fmt: skip
         if name in banded:
             _band(axes, curve, questions, colour)
