@@ -87,7 +87,7 @@ def world() -> Iterator[World]:
             "THIS": __file__,
             "SECRET": str(folder / "secret"),
             "PORT": str(listener.getsockname()[1]),
-            "ABSTRACT": f"autotts-{os.getpid()}",
+            "ABSTRACT": folder.name,
         }
         if hasattr(socket, "AF_UNIX") and os.uname().sysname == "Linux":
             abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
