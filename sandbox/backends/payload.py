@@ -101,7 +101,9 @@ def hidden_below(shown: Iterable[Path]) -> tuple[Path, ...]:
     inside = (
         path for path in secret if path.is_dir() and any(path != at and path.is_relative_to(at) for at in folders)
     )
-    return tuple(sorted(path for path in inside if path not in folders))
+    hidden = {path for path in inside if path not in folders}
+    # Below a folder that looks empty there is nothing left to hide.
+    return tuple(sorted(path for path in hidden if not any(above in hidden for above in path.parents)))
 
 
 def _has_rights_of_another(program: Path) -> bool:

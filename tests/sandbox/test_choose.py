@@ -87,7 +87,8 @@ def test_a_project_installed_below_what_is_shown_is_hidden(tmp_path: Path, monke
         (place / "file").write_text("x")
     (programs / "set-id").write_text("x")
     (programs / "set-id").chmod(0o4755)
-    monkeypatch.setattr(sys, "path", [*sys.path, str(places[1])])
+    monkeypatch.setattr(sys, "path", [*sys.path, str(places[1]), str(places[1] / "deeper")])
+    (places[1] / "deeper").mkdir()
     hidden = payload.hidden_below([shown, tmp_path / "absent"])
     assert set(hidden) == {place.resolve() for place in (*places, programs)}
 
