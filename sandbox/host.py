@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.backends.base import Backend, Limits, Running
+from sandbox.backends.base import Backend, Limits, Running, SandboxUnavailable
 from sandbox.candidate import Candidate
 from sandbox.inside import zygote
 from sandbox.inside.wire import HEADER, MAX_FRAME, pack_text
 from sandbox.quoting import quoted
 from sandbox.status import Status
 from sandbox.streams import FrameReader, Malformed, Outbox
+from sandbox.versions import unsupported
 
 MESSAGE = zygote.MESSAGE
 
@@ -104,7 +105,7 @@ class Host:
         self.close()
 
     def start(self) -> None:
-        """Launch the sandbox and compile the candidate. Raises CandidateFailed, InfrastructureError."""
+        """Launch the sandbox and compile the candidate. Raises CandidateFailed, SandboxUnavailable, InfrastructureError."""
         for attempt in range(1, LAUNCHES + 1):
             try:
                 return self._launch()
@@ -309,6 +310,9 @@ class Host:
         said = json.loads(payload)
         if not isinstance(said, dict) or not said:
             raise ValueError("LOADED without versions")
+        wrong = unsupported(said)
+        if wrong is not None:
+            raise SandboxUnavailable(wrong)
         self.versions = said
         if "status" in said:
             raise CandidateFailed(Status(self.versions["status"]), quoted(self.versions["why"]))

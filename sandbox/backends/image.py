@@ -23,8 +23,8 @@ from typing import Any
 
 from envdata.atomic import replacing
 from sandbox.backends import payload
-from sandbox.backends.base import SandboxUnavailable
 from sandbox.backends.staging import cache_folder
+from sandbox.versions import PYTHONS, python_range
 
 DEFAULT_BASE = "python:3.13-slim"
 
@@ -32,9 +32,6 @@ SOURCES = Path(__file__).parents[1] / "image"
 
 WHEELS = {"greenlet": ">=3.1", "numpy": ">=2.0,<3", "scipy": ">=1.14"}
 """What candidates may import besides the standard library, in the supported range."""
-
-PYTHONS = ((3, 11), (3, 15))
-"""The Pythons that are supported: from the first up to, not including, the second."""
 
 _ASK = "import sys, platform; print(*sys.version_info[:2], platform.machine(), platform.libc_ver()[0])"
 
@@ -137,7 +134,7 @@ def _ask_base(client: Any, base: str) -> tuple[str, str]:
     major, minor, machine, libc = said.decode().split()
     if not PYTHONS[0] <= (int(major), int(minor)) < PYTHONS[1] or libc != "glibc":
         raise BuildError(
-            f"{base!r} has Python {major}.{minor} and {libc}; give a base with Python 3.11 to 3.14 and glibc"
+            f"{base!r} has Python {major}.{minor} and {libc}; give a base with Python {python_range()} and glibc"
         )
     return f"{major}.{minor}", machine
 
@@ -219,13 +216,3 @@ def _image_id(log: Iterable[dict[str, Any]]) -> str:
     if image is None:
         raise BuildError("the engine did not say which image it built")
     return str(image)
-
-
-def check_supported(versions: dict[str, Any]) -> None:
-    """Refuse a sandbox whose Python or numpy is outside the supported range; raises SandboxUnavailable."""
-    python = tuple(versions.get("python", ()))[:2]
-    if not PYTHONS[0] <= python < PYTHONS[1]:
-        raise SandboxUnavailable(f"the sandbox has Python {python}; from {PYTHONS[0]} up to {PYTHONS[1]} is supported")
-    numpy = versions.get("numpy")
-    if numpy is not None and str(numpy).partition(".")[0] != "2":
-        raise SandboxUnavailable(f"the sandbox has numpy {numpy}; 2.x is supported")
