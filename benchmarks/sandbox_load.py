@@ -2,8 +2,8 @@
 
 usage: python benchmarks/sandbox_load.py [--sandbox bubblewrap|docker] [--one-by-one 500] [--together 50]
 
-Prints how long a sandbox took to be ready, and what was left behind: processes, descriptors, temporary files, containers
-and memory. Fails if anything was, or if an honest candidate did not score exactly as it does alone.
+Prints how long a sandbox took to be ready, and what was left behind: processes, descriptors, temporary files,
+containers and memory. Fails if anything was, or if an honest candidate did not score exactly as it does alone.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def left_behind(client: object) -> dict[str, int]:
     return {
         "processes": len("".join(children).split()),
         "descriptors": len(os.listdir("/proc/self/fd")),
-        "temporary files": len(os.listdir(tempfile.gettempdir())),
+        "temporary files": len(list(Path(tempfile.gettempdir()).glob("autotts-*"))),
         "containers": len(docker.own_containers(client)) if client is not None else 0,
     }
 
@@ -83,13 +83,15 @@ def main() -> None:
         with ThreadPoolExecutor(asked.together) as pool:
             together = list(pool.map(lambda number: one(bare, targets, number, alone), range(asked.one_by_one)))
         print(
-            f"{asked.one_by_one}, {asked.together} at a time: {time.perf_counter() - began:.0f} s, {sum(together)} otherwise"
+        seconds = time.perf_counter() - began
+        print(f"{asked.one_by_one}, {asked.together} at a time: {seconds:.0f} s, {sum(together)} scored otherwise")
         )
         bare.close()
         after = left_behind(client)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
         print(
-            f"left behind: { {name: after[name] - count for name, count in before.items()} }, memory +{grown / 1024:.0f} MB"
+        left = {name: after[name] - count for name, count in before.items()}
+        print(f"left behind: {left}, memory +{grown / 1024:.0f} MB")
         )
     leaked = [name for name in ("processes", "containers") if after[name] > before[name]]
     raise SystemExit(1 if wrong or sum(together) or leaked else 0)

@@ -105,7 +105,7 @@ class Host:
         self.close()
 
     def start(self) -> None:
-        """Launch the sandbox and compile the candidate. Raises CandidateFailed, SandboxUnavailable, InfrastructureError."""
+        """Launch the sandbox, compile. Raises CandidateFailed, SandboxUnavailable, InfrastructureError."""
         for attempt in range(1, LAUNCHES + 1):
             try:
                 return self._launch()
