@@ -78,21 +78,18 @@ def main() -> None:
         warm.close()
         began = time.perf_counter()
         wrong = sum(one(bare, targets, number, alone) for number in range(asked.one_by_one))
-        print(f"{asked.one_by_one} one after another: {time.perf_counter() - began:.0f} s, {wrong} scored otherwise")
+        seconds = time.perf_counter() - began
+        print(f"{asked.one_by_one} one after another: {seconds:.0f} s, {wrong} scored otherwise", flush=True)
         began = time.perf_counter()
         with ThreadPoolExecutor(asked.together) as pool:
             together = list(pool.map(lambda number: one(bare, targets, number, alone), range(asked.one_by_one)))
-        print(
         seconds = time.perf_counter() - began
         print(f"{asked.one_by_one}, {asked.together} at a time: {seconds:.0f} s, {sum(together)} scored otherwise")
-        )
         bare.close()
         after = left_behind(client)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
-        print(
         left = {name: after[name] - count for name, count in before.items()}
         print(f"left behind: {left}, memory +{grown / 1024:.0f} MB")
-        )
     leaked = [name for name in ("processes", "containers") if after[name] > before[name]]
     raise SystemExit(1 if wrong or sum(together) or leaked else 0)
 
