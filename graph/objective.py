@@ -80,9 +80,11 @@ class Yardstick:
 def token_range(baselines: dict[str, Curve]) -> tuple[float, float]:
     """The range for `area`: from one branch read whole to the dearest point of any baseline, in tokens.
 
-    One branch read whole is the cheapest point of self-consistency. Raises ObjectiveError if there is no range.
+    One branch read whole is the cheapest point of self-consistency; where that is not among the baselines, as with a
+    budget that it breaks, the range begins at the cheapest point of any. Raises ObjectiveError if there is no range.
     """
-    low = float(baselines["sc"].tokens.min())
+    cheapest = [baselines["sc"]] if "sc" in baselines else list(baselines.values())
+    low = float(min(curve.tokens.min() for curve in cheapest))
     high = float(max(curve.tokens.max() for curve in baselines.values()))
     if not 0 < low < high:
         raise ObjectiveError(f"the baselines spend {low:g} … {high:g} tokens, which is no range; give more values of β")

@@ -37,9 +37,9 @@ def evaluate_baselines(context: Context, state: State) -> State:
 
 def _range(curves: dict[str, Curve], objective: Objective) -> tuple[float, float]:
     sound = {name: curve for name, curve in curves.items() if not curve.failures}
-    if "sc" not in sound:
-        curve = curves["sc"]
-        raise RunError(f"the baseline sc failed ({curve.why}), so that the range of tokens cannot be fixed")
+    if not sound:
+        why = curves["sc"].why
+        raise RunError(f"all baselines failed, so that there is nothing to compare with; the first one said: {why}")
     low, high = token_range(sound) if objective.kind == "area" else _spent(sound)
     return low, high
 

@@ -140,3 +140,25 @@ def test_unknown_explorers_are_refused_with_those_there_are() -> None:
         make_explorer("oracle:x")
     with pytest.raises(ExplorerError, match="takes no argument"):
         make_explorer("evolution:fast")
+
+
+def test_another_package_adds_an_explorer_through_an_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugged.py").write_text(
+        "from graph.explorers.evolution.explorer import Evolution\n"
+        "class Mine(Evolution):\n"
+        "    def __init__(self, text): self.text = text\n"
+        "def broken(text): raise OSError('no such model')\n"
+    )
+    about = tmp_path / "plugged-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[autotts.explorers]\nmine = plugged:Mine\nbroken = plugged:broken\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    explorer = make_explorer("mine:with:colons")
+    assert explorer.text == "with:colons"  # type: ignore[attr-defined]
+    with pytest.raises(ExplorerError, match="'broken' cannot be loaded: OSError: no such model"):
+        make_explorer("broken")
+    with pytest.raises(ExplorerError, match="there are broken, evolution, mine"):
+        make_explorer("other")

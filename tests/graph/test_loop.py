@@ -106,6 +106,18 @@ def test_a_controller_that_ignores_beta_is_played_once(make_context: Make) -> No
     assert point["beta"] is None
 
 
+def test_with_a_budget_that_baselines_break_the_sound_ones_fix_the_range(make_context: Make) -> None:
+    context = make_context(Scripted([SOUND]), budget=90)
+    run(context)
+    said = read_json(context.folder.round(0).metrics)
+    failed = {each["label"] for each in said["baselines"] if each["score"] is None}
+    assert "sc" in failed
+    assert "answer_consistency" not in failed
+    (candidate,) = read_json(context.folder.round(1).metrics)["candidates"]
+    assert candidate["status"] == "ok"
+    write_report(context.folder)
+
+
 def test_the_brief_of_a_later_round_holds_the_history(make_context: Make) -> None:
     class Asking(Scripted):
         def propose(self, brief: Brief, journal: Journal) -> Sequence[Proposal]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graph.explorers.evolution.knobs import Gene, Knob
-from graph.explorers.evolution.mechanisms import MAX_BRANCHES, SLOTS, Mechanism, mechanism
+from graph.explorers.evolution.mechanism import Mechanism
+from graph.explorers.evolution.mechanisms import MAX_BRANCHES, SLOTS, mechanism
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean, pstdev
 
 from graph.explorers.evolution.knobs import Gene, Knob
-from graph.explorers.evolution.mechanisms import SLOTS, Mechanism, fits
+from graph.explorers.evolution.mechanism import Mechanism
+from graph.explorers.evolution.mechanisms import SLOTS, fits
 from graph.explorers.evolution.render import Recipe
 
 ELITE_SHARE = 0.2
