@@ -20,6 +20,7 @@ from graph.cli.progress import episode_progress
 from graph.objective import FORMS, Objective, ObjectiveError
 from graph.settings import RunSettings
 from sandbox.evaluate import Progress
+from sandbox.host import InfrastructureError
 
 BUNDLED = Path(envdata.__file__).parent / "bundled"
 DEFAULTS = {each.name: each.default for each in fields(RunSettings)}
@@ -123,6 +124,8 @@ def discover_command(
         else:
             speaker.say(f"the run is in {folder}")
             result = discovery.start(folder, RunSettings(**_with_bundled(given)), jobs=jobs, teller=speaker)
+    except InfrastructureError as error:
+        raise click.ClickException(f"{error}; once that is mended: autotts discover --resume {folder}") from error
     except KeyboardInterrupt:
         raise click.ClickException(f"stopped; go on with: autotts discover --resume {folder}") from None
     if as_json:

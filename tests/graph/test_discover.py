@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from graph.cli import main
 from graph.history import load
+from graph.machine import THREAD, checkpoints
+from graph.settings import RunSettings
 from tests.graph.conftest import SHORT
 from tests.graph.running import autotts, files
 from tests.graph.small import write_small
@@ -30,6 +33,17 @@ def test_the_selected_controller_is_at_least_as_good_as_the_baselines_and_round_
     assert history.result["search"]["over_round_1_best"]["value"] >= 0
     every = [each["score"] for record in history.rounds for each in record.candidates if each["score"] is not None]
     assert selected >= max(every)
+
+
+def test_checkpoints_hold_plain_and_small_state_and_bring_no_other_type_back(finished: Path) -> None:
+    with checkpoints(finished / "checkpoints.sqlite") as saver:
+        stored = list(saver.list(THREAD))
+        assert len(stored) > 4 * 2
+        for each in stored:
+            values = {name: value for name, value in each.checkpoint["channel_values"].items() if value is not None}
+            assert len(json.dumps(values)) < 2000
+        foreign = JsonPlusSerializer(allowed_msgpack_modules=True).dumps_typed(RunSettings(grids=("g",), heldout=()))
+        assert not isinstance(saver.serde.loads_typed(foreign), RunSettings)
 
 
 def test_the_frontier_is_not_beaten_by_any_point_of_the_run(finished: Path) -> None:
