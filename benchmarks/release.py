@@ -1,4 +1,4 @@
-"""The public release's `question` object, replayed plainly in this process: what the adapter must equal, and be timed by.
+"""The public release's `question` object, replayed plainly here: what the adapter must equal, and be timed by.
 
 No isolation, no checks, strings for answers; it shares no code with the engine.
 """

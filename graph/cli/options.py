@@ -116,6 +116,4 @@ def make_settings(
         probe_cost=probe_cost,
         repeats_last=release,
     )
-    return Settings(
-        terms=terms, limits=Limits(), seed=seed, order=order, api=api, show_answers=show_answers or release
-    )
+    return Settings(terms=terms, limits=Limits(), seed=seed, order=order, api=api, show_answers=show_answers or release)

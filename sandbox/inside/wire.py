@@ -6,7 +6,8 @@ Every frame is a header of four unsigned 32-bit numbers and then what they count
         calls × int32[4] (episode, op, value, count), branches × int32, text as UTF-8
     host → worker: (replies, targets, text bytes, 1 if confidences follow)
         replies × int32[2] (refusal, targets), replies × int64 (tokens), targets × int32 (label, −1 where nothing
-        was revealed), targets × int32 (depth), targets × float64 (confidences), targets × uint8 (flags), text: a JSON list of [episode, label, spelling]
+        was revealed), targets × int32 (depth), targets × float64 (confidences), targets × uint8 (flags),
+        text: a JSON list of [episode, label, spelling]
 
 `value` is 1 for a call that looks (BRANCH, CONTINUE), the branch for PRUNE, the label or −1 for ANSWER, the status
 for FAIL. `count` is the number of branches (BRANCH, READ: to open; otherwise as many entries of the branch list), for
