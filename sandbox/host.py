@@ -6,6 +6,7 @@ waits on a worker without a limit, and takes nothing a worker says on trust (`sa
 
 import json
 import select
+import signal
 import socket
 import struct
 import time
@@ -77,6 +78,8 @@ class Event:
     status: Status | None = None
     """How it ended; None for a frame."""
     why: str = ""
+    by_system: bool = False
+    """Whether the system killed it, which was short of memory: perhaps because of others."""
 
 
 class Host:
@@ -325,7 +328,8 @@ class Host:
                 self._hang_up(worker)
         del self._workers[worker.slot]
         status, why = _ending(worker, wait_status)
-        self._events.append(Event(worker, None, status, why))
+        by_system = worker.killed is None and wait_status & 0x7F == signal.SIGKILL
+        self._events.append(Event(worker, None, status, why, by_system))
 
     def _check_clocks(self) -> None:
         now = time.monotonic()

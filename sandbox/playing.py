@@ -74,6 +74,8 @@ class PlayedRepeat:
 class _Task:
     repeat: Repeat
     tries: int = 0
+    alone: bool = False
+    """Whether it is to be played without siblings, because with them memory ran out."""
 
 
 class Player:
@@ -113,7 +115,7 @@ class Player:
     def _play_with(self, host: Host, pending: deque[_Task]) -> Iterator[PlayedRepeat]:
         free = list(range(IN_FLIGHT - 1, -1, -1))
         while pending or self._tasks:
-            while pending and free:
+            while pending and free and self._may_start(pending[0]):
                 self._start(host, free.pop(), pending.popleft())
             frames: dict[int, tuple[Worker, bytes]] = {}
             ended: list[Event] = []
@@ -129,7 +131,17 @@ class Player:
             # A worker's last frame, with its answers, may come in together with its end.
             for event in ended:
                 free.append(event.worker.group)
-                yield self._end(event)
+                if event.by_system and len(self._tasks) > 1:
+                    # Its siblings share the sandbox's memory with it. Alone it has what it is promised.
+                    task = self._tasks.pop(event.worker.group)
+                    task.alone = True
+                    pending.append(task)
+                else:
+                    yield self._end(event)
+
+    def _may_start(self, task: _Task) -> bool:
+        """Whether a task may be started beside those that run: one that has to be alone may not."""
+        return not self._tasks or not (task.alone or any(running.alone for running in self._tasks.values()))
 
     def _gather(self, host: Host) -> list[Event]:
         """The next events; with several workers, those that are about to act are waited for a little.

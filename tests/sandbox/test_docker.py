@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from sandbox.candidate import Candidate
 from sandbox.conformance.case import attack
 from sandbox.conformance.run import HONEST, World, fingerprint, play, world
 from sandbox.host import InfrastructureError
+from sandbox.playing import Player, Repeat, Settings
+from sandbox.status import Status
 
 pytestmark = pytest.mark.docker
 
@@ -198,6 +201,36 @@ def test_an_engine_that_dies_is_no_score(
     timer.join()
     # A container whose connection is gone ends by itself.
     _wait_until(lambda: docker.own_containers(client) == [])
+
+
+def test_memory_that_siblings_share_is_no_failure_of_one(client: Any, targets: World) -> None:
+    """Eight workers of 100 MB do not fit the container's 512 MB together, but each of them does."""
+    large = Candidate(
+        "large",
+        attack(
+            """
+            if episode._number == 0:
+                kept.append(bytearray(os.urandom(1 << 20) * 100))
+            opened = episode.branch(2)
+            time.sleep(0.5)
+            return majority(branch.answer for branch in opened)
+            """,
+            "import os, time\nkept = []",
+        ),
+    )
+    repeats = [Repeat(1.0, number) for number in range(10)]
+    played = list(Player(DockerBackend(), large, targets.grid, Settings(limits=PATIENT)).play(repeats))
+    assert len(played) == 10
+    assert {why for one in played for why in one.result.why.values()} == set()
+    assert {status for one in played for status in one.result.status.tolist()} == {Status.OK}
+
+
+def test_a_worker_that_takes_all_memory_ends_as_such(client: Any, targets: World) -> None:
+    hog = Candidate("hog", attack("kept = []\nwhile True:\n    kept.append(b'x' * (1 << 20) + b'y')"))
+    repeats = [Repeat(1.0, number) for number in range(10)]
+    limits = replace(PATIENT, memory_mb=1024)
+    played = list(Player(DockerBackend(), hog, targets.grid, Settings(limits=limits)).play(repeats))
+    assert {status for one in played for status in one.result.status.tolist()} == {Status.OUT_OF_MEMORY}
 
 
 def test_an_engine_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
