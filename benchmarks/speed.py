@@ -34,12 +34,15 @@ from benchmarks import naive
 from envdata import gridcheck
 from envdata.grid import Grid
 from envdata.published import import_folder
+from sandbox.backends.base import Limits
 from sandbox.candidate import Candidate
 from sandbox.evaluate import Evaluator, Plan
 from sandbox.playing import Settings
 
 MODEL = "Qwen3-1.7B"
 REPEATS = 100
+PATIENT = Limits(reply_seconds=120, repeat_seconds=600, start_seconds=120)
+"""A busy machine shows in the figures; it is no failure."""
 PARTS = ("ratio", "absolute", "jobs", "sweep", "load", "large")
 
 
@@ -102,7 +105,7 @@ def spread(values: list[float]) -> str:
 
 def ratio(paths: dict[str, str], pairs: int) -> Iterator[Line]:
     questions = naive.read(paths[MODEL])
-    with one_core(), Evaluator(Settings(), sandbox="bubblewrap", jobs=1) as evaluator:
+    with one_core(), Evaluator(Settings(limits=PATIENT), sandbox="bubblewrap", jobs=1) as evaluator:
         for label, name, spec, beta in (
             ("CMC β=0.5", "cmc", "cmc", 0.5),
             ("CMC β=1", "cmc", "cmc", 1.0),
@@ -121,7 +124,7 @@ def ratio(paths: dict[str, str], pairs: int) -> Iterator[Line]:
 
 
 def absolute(paths: dict[str, str], pairs: int) -> Iterator[Line]:
-    with one_core(), Evaluator(Settings(), sandbox="bubblewrap", jobs=1) as evaluator:
+    with one_core(), Evaluator(Settings(limits=PATIENT), sandbox="bubblewrap", jobs=1) as evaluator:
         for label, spec in (
             ("SC@64", "sc:branches=64"),
             ("ASC(64)", "asc:max_branches=64,threshold=0.95"),
@@ -138,8 +141,8 @@ def jobs(paths: dict[str, str], pairs: int) -> Iterator[Line]:
     """Three times the usual repeats, so that both sides are long against what a job costs to get going."""
     repeats = 3 * REPEATS
     with (
-        Evaluator(Settings(), sandbox="bubblewrap", jobs=1) as one,
-        Evaluator(Settings(), sandbox="bubblewrap", jobs=2) as two,
+        Evaluator(Settings(limits=PATIENT), sandbox="bubblewrap", jobs=1) as one,
+        Evaluator(Settings(limits=PATIENT), sandbox="bubblewrap", jobs=2) as two,
     ):
         evaluate(two, paths[MODEL], "cmc", 0.0, 8)
         ratios, seconds = [], []
@@ -157,7 +160,7 @@ def jobs(paths: dict[str, str], pairs: int) -> Iterator[Line]:
 def sweep(paths: dict[str, str], pairs: int) -> Iterator[Line]:
     betas = tuple(round(0.1 * i, 1) for i in range(11))
     plan = Plan(Candidate.parse("cmc"), tuple(paths.values()), betas, REPEATS, frozenset({0.0, 0.5, 1.0}))
-    with Evaluator(Settings(), sandbox="bubblewrap", jobs=2) as evaluator:
+    with Evaluator(Settings(limits=PATIENT), sandbox="bubblewrap", jobs=2) as evaluator:
         cost = measure(lambda: evaluator.evaluate([plan]))
     what = f"sweep of CMC: {len(paths)} grids × 11 β × {REPEATS} repeats, two jobs"
     yield Line(what, f"{cost.wall:.1f} s", "< 75 s", cost.wall < 75)
@@ -194,7 +197,7 @@ def large(paths: dict[str, str], pairs: int) -> Iterator[Line]:
 
 def _play_large(path: str) -> tuple[float, float, float, float]:
     loaded = measure(lambda: Grid.load(path)).wall
-    with Evaluator(Settings(), sandbox="bubblewrap", jobs=1) as evaluator:
+    with Evaluator(Settings(limits=PATIENT), sandbox="bubblewrap", jobs=1) as evaluator:
         played = measure(lambda: evaluate(evaluator, path, "cmc", 0.5, 2)).wall
     peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return loaded, played, peaks[0], peaks[1]

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import naive
 from envdata.orders import ORDERS
+from sandbox.backends.base import Limits
 from sandbox.candidate import SHIPPED, Candidate
 from sandbox.evaluate import Evaluator, Plan
 from sandbox.playing import Settings
@@ -16,6 +17,8 @@ from tests import grids
 
 REPEATS = 3
 SEED = 11
+PATIENT = Limits(reply_seconds=120, repeat_seconds=600, start_seconds=120)
+"""A busy machine is no failure of a controller's."""
 
 SPECS = [
     ("sc", {"branches": 1}),
@@ -55,7 +58,7 @@ def grid_paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def episodes(grid_paths: list[Path]) -> pa.Table:
     """Every spec on every grid, in one evaluation."""
     plans = [_plan(name, settings, grid_paths) for name, settings in SPECS]
-    with Evaluator(Settings(seed=SEED), sandbox="bubblewrap", jobs=2) as evaluator:
+    with Evaluator(Settings(seed=SEED, limits=PATIENT), sandbox="bubblewrap", jobs=2) as evaluator:
         return evaluator.evaluate(plans).episodes
 
 
@@ -94,7 +97,7 @@ def test_results_are_byte_identical_whatever_the_jobs(grid_paths: list[Path], tm
     plan = Plan(Candidate.parse("cmc"), (str(grid_paths[0]),), (0.0, 1.0), 9, frozenset({1.0}))
     written = []
     for jobs in (1, 2):
-        with Evaluator(Settings(order=order), sandbox="bubblewrap", jobs=jobs) as evaluator:
+        with Evaluator(Settings(order=order, limits=PATIENT), sandbox="bubblewrap", jobs=jobs) as evaluator:
             evaluation = evaluator.evaluate([plan])
         for name, table in (("episodes", evaluation.episodes), ("traces", evaluation.traces)):
             path = tmp_path / f"{name}-{jobs}.parquet"

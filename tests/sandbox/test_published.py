@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from envdata.published import import_folder
+from sandbox.backends.base import Limits
 from sandbox.candidate import Candidate
 from sandbox.evaluate import Evaluator, Plan
 from sandbox.playing import Settings
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 REPEATS = 100
+PATIENT = Limits(reply_seconds=120, repeat_seconds=600, start_seconds=120)
+"""A busy machine is no failure of a controller's."""
 
 
 class Setting(NamedTuple):
@@ -80,7 +83,7 @@ def evaluate(settings: Iterable[Setting], paths: dict[str, str]) -> dict[Setting
         swept = tuple(beta for beta in betas if beta is not None)
         plans.append(Plan(Candidate.parse(spec), (paths[model],), swept or None, REPEATS))
         keys += [Setting(model, spec, beta) for beta in (sorted(swept) or [None])]
-    with Evaluator(Settings(), sandbox="bubblewrap", jobs=2) as evaluator:
+    with Evaluator(Settings(limits=PATIENT), sandbox="bubblewrap", jobs=2) as evaluator:
         rows = list(summarise(evaluator.evaluate(plans).episodes))
     assert [(row.controller, row.grid, row.beta) for row in rows] == [
         (key.spec, paths[key.model], key.beta) for key in keys
