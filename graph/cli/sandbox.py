@@ -1,6 +1,7 @@
 """`autotts sandbox build` makes the image of the docker backend; `autotts sandbox check` proves what holds here."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,11 +78,13 @@ def _attack(name: str, wanted: Sequence[str], as_json: bool) -> "list[Outcome]":
 
     chosen = [case for case in CASES if not wanted or any(word in case.name or word == case.group for word in wanted)]
     outcomes = []
+    watched = sys.stderr.isatty()
     backend = BACKENDS[name]()
     with world() as targets:
         suite = Suite(backend, targets)
         for number, case in enumerate(chosen, 1):
-            click.echo(f"\r{name}: {number}/{len(chosen)} {case.name:<60.60}", nl=False, err=True)
+            if watched:
+                click.echo(f"\r{name}: {number}/{len(chosen)} {case.name:<60.60}", nl=False, err=True)
             try:
                 outcome = suite.run(case)
             except InfrastructureError as error:
@@ -90,7 +93,8 @@ def _attack(name: str, wanted: Sequence[str], as_json: bool) -> "list[Outcome]":
             if as_json:
                 said = {"sandbox": name, "group": case.group, "case": case.name, "passed": outcome.passed}
                 click.echo(json.dumps(said | {"why": outcome.why}))
-    click.echo("\r" + " " * 100 + "\r", nl=False, err=True)
+    if watched:
+        click.echo("\r" + " " * 100 + "\r", nl=False, err=True)
     backend.close()
     return outcomes
 
