@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -60,6 +61,25 @@ def test_a_suite_that_cannot_run_here_says_why_and_is_no_failure(project: Path) 
     assert table[0].startswith("published   skipped ")
     assert table[0].endswith("AUTOTTS_PUBLISHED is not set, and ../shared/published is not there")
     assert table[1].startswith("test        passed ")
+
+
+def test_an_interruption_is_in_the_table(project: Path) -> None:
+    (project / "Makefile").write_text("test: ; @echo started && sleep 30\n")
+    running = subprocess.Popen(
+        [".ci/run", "test", "lint"],
+        cwd=project,
+        env={"PATH": os.environ["PATH"], "AUTOTTS_CI_CACHE": str(project / "cache")},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert running.stdout
+    while "started" not in running.stdout.readline():
+        pass
+    os.killpg(running.pid, signal.SIGTERM)
+    printed, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert printed.splitlines()[-1] == "test        interrupted"
 
 
 def test_a_suite_that_does_not_exist(project: Path) -> None:
