@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from envdata.actions import Op
@@ -36,7 +37,14 @@ after the call. An answer is null where nothing was revealed."""
 MAX_NOTES = 1000
 """Remarks that are kept of one episode; there is no other bound on how many a controller leaves."""
 
-_FIELDS = ("episode", "call", "op", "branch", "depth", "finished", "answer", "confidence", "cost", "tokens")
+_FIELDS = {
+    "episode": np.int32, "call": np.int32, "op": np.int8, "branch": np.int32, "depth": np.int32, "finished": np.bool_,
+    "answer": np.int32, "confidence": np.float32, "cost": np.int64, "tokens": np.int64,
+}  # fmt: skip
+"""What is kept of a row until its table is made, as narrow as it goes: a large grid has millions of rows."""
+
+_OPS = np.array(sorted(Op))
+_NAMES = pa.array([op.name for op in sorted(Op)])
 
 
 @dataclass
@@ -115,37 +123,46 @@ class TraceLog:
         """The rows of the episodes of a slice, which are traced no longer; `question` counts within the slice."""
         if not self.traced[episodes].any():
             return SCHEMA.empty_table()
-        columns = {name: np.concatenate(self._chunks[name]) if self._rows else np.zeros(0) for name in _FIELDS}
-        own = (columns["episode"] >= episodes.start) & (columns["episode"] < episodes.stop)
-        rows = np.flatnonzero(own)
+        episode = self._column("episode")
+        rows = np.flatnonzero((episode >= episodes.start) & (episode < episodes.stop))
         # An episode's rows stand together, in the order of its actions.
-        rows = rows[np.argsort(columns["episode"][rows], kind="stable")]
-        kept = {name: column[rows] for name, column in columns.items()}
-        question = (kept["episode"] - episodes.start).astype(np.int32)
+        rows = rows[np.argsort(episode[rows], kind="stable")]
+        question = episode[rows] - episodes.start
+        confidence = self._column("confidence")[rows]
         table = pa.table(
             {
                 "question": question,
-                "call": kept["call"].astype(np.int32),
-                "action": pa.array([Op(op).name for op in kept["op"]])
-                .dictionary_encode()
-                .cast(SCHEMA.field("action").type),
-                "branch": kept["branch"].astype(np.int32),
-                "depth": kept["depth"].astype(np.int32),
-                "finished": kept["finished"].astype(bool),
-                "answer": pa.array(self._texts(question, kept["answer"]), pa.string()),
-                "confidence": pa.array(kept["confidence"].astype(np.float32), mask=np.isnan(kept["confidence"])),
-                "cost": kept["cost"].astype(np.int64),
-                "tokens": kept["tokens"].astype(np.int64),
-                "note": pa.array([self._notes.get(int(row)) for row in rows], pa.string()),
+                "call": self._column("call")[rows],
+                "action": pa.DictionaryArray.from_arrays(np.searchsorted(_OPS, self._column("op")[rows]), _NAMES).cast(
+                    SCHEMA.field("action").type
+                ),
+                "branch": self._column("branch")[rows],
+                "depth": self._column("depth")[rows],
+                "finished": self._column("finished")[rows],
+                "answer": self._texts(question, self._column("answer")[rows]),
+                "confidence": pa.array(confidence, mask=np.isnan(confidence)),
+                "cost": self._column("cost")[rows],
+                "tokens": self._column("tokens")[rows],
+                "note": self._remarks(rows),
             },
             schema=SCHEMA,
         )
         self.begin(episodes, False)
         return table
 
-    def _texts(self, question: Any, code: Any) -> list[str | None]:
+    def _column(self, name: str) -> npt.NDArray[Any]:
+        return np.concatenate([np.zeros(0, _FIELDS[name]), *self._chunks[name]], dtype=_FIELDS[name])
+
+    def _texts(self, question: npt.NDArray[np.int32], code: npt.NDArray[np.int32]) -> pa.Array:
         arrays = self.grid.arrays
-        return [None if c < 0 else arrays.answer_text(int(q), int(c)) for q, c in zip(question, code, strict=True)]
+        place = arrays.first_text[question] + code
+        return arrays.answer_texts.take(pa.array(place, mask=code < 0)).cast(pa.string())
+
+    def _remarks(self, rows: npt.NDArray[np.intp]) -> pa.Array:
+        texts = np.full(len(rows), None, object)
+        for at in np.flatnonzero(np.isin(rows, list(self._notes))).tolist():
+            texts[at] = self._notes[int(rows[at])]
+        return pa.array(texts, pa.string())
 
     def _add_one(self, episode: int, op: Op, code: int, made: Ints, ledger: Ledger, text: str | None) -> None:
         if not self.traced[episode]:
@@ -156,8 +173,8 @@ class TraceLog:
         self._add(*(np.array([value]) for value in row))
 
     def _add(self, *columns: Any) -> None:
-        for name, column in zip(_FIELDS, columns, strict=True):
-            self._chunks[name].append(column)
+        for (name, kind), column in zip(_FIELDS.items(), columns, strict=True):
+            self._chunks[name].append(column.astype(kind, copy=False))
         self._rows += len(columns[0])
 
     def _clear(self) -> None:
