@@ -90,15 +90,17 @@ class DockerBackend:
             raise SandboxUnavailable(f"the Docker engine could not start a container: {error}") from None
 
     def close(self) -> None:
-        """Wait until the engine has removed every container of this process."""
+        """Wait until the engine has removed every container of this process, and close the connections to it."""
         import docker
 
         if self._image is None:
             return
-        with contextlib.suppress(docker.errors.DockerException, OSError):
+        with contextlib.suppress(docker.errors.DockerException, OSError, SandboxUnavailable):
             client, deadline = self._client(), time.monotonic() + _GONE_SECONDS
             while own_containers(client) and time.monotonic() < deadline:
                 time.sleep(0.05)
+            del self._local.client
+            client.close()
 
     def _client(self) -> Any:
         """A client of this thread's own: its connections are not made for several."""
