@@ -3,12 +3,16 @@
 import gc
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from sandbox.conformance.case import GUARANTEES, Case, Group
 from sandbox.conformance.run import CASES, Suite
+
+PATIENCE = 15.0
+"""Seconds that threads and connections of earlier tests may take to come to rest."""
 
 BACKENDS = {"bubblewrap": pytest.mark.bubblewrap, "docker": pytest.mark.docker}
 
@@ -39,13 +43,29 @@ def _of_this_process(suite: Suite) -> tuple[object, ...]:
     )
 
 
+def _at_rest(suite: Suite) -> tuple[object, ...]:
+    """The same once two looks agree: what tests before this one started in advance may still be on its way."""
+    deadline = time.monotonic() + PATIENCE
+    before = _of_this_process(suite)
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+        now = _of_this_process(suite)
+        if now == before:
+            break
+        before = now
+    return before
+
+
 @pytest.mark.parametrize(("name", "case"), _parameters())
 def test_case(name: str, suite: Suite, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_API_KEY", "CANARY-gold-0123456789abcdef")
-    before = _of_this_process(suite)
+    before = _at_rest(suite)
     outcome = suite.run(case)
     assert outcome.passed, outcome.why
-    assert _of_this_process(suite) == before
+    deadline = time.monotonic() + PATIENCE
+    while (after := _of_this_process(suite)) != before and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert after == before
 
 
 def test_there_are_cases_for_every_group_and_no_two_of_one_name() -> None:
