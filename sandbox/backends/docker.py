@@ -71,6 +71,7 @@ class DockerBackend:
         self._options = options or Options.from_environment()
         self._image: str | None = None
         self._local = threading.local()
+        self._clients: list[Any] = []
 
     def launch(self, limits: Limits) -> Running:
         """Start a container; raises SandboxUnavailable if there is no engine or no image of this version."""
@@ -99,13 +100,15 @@ class DockerBackend:
             client, deadline = self._client(), time.monotonic() + _GONE_SECONDS
             while own_containers(client) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            del self._local.client
-            client.close()
+        # Those of threads that are no more too. A client that is used again opens new ones.
+        for each in list(self._clients):
+            each.close()
 
     def _client(self) -> Any:
         """A client of this thread's own: its connections are not made for several."""
         if not hasattr(self._local, "client"):
             self._local.client = connect()
+            self._clients.append(self._local.client)
         return self._local.client
 
 
