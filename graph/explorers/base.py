@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from envdata.episodes import Terms
 from graph.journal import Journal
 
 
@@ -43,6 +44,27 @@ class Tried:
     """The objective with few repeats, comparable among all candidates of a run; None if it did not come to that."""
     score: float | None
     """The objective of the full evaluation; None if the screening left it out."""
+    idea: str = ""
+    """What its explorer said is new about it."""
+    points: Sequence[Point] = ()
+    """Its sweep in the full evaluation; empty if the screening left it out."""
+    same_as: str | None = None
+    """An earlier candidate or a baseline that acted the same in the screening."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the critic made of an earlier round."""
+
+    round: int
+    diagnosis: str = ""
+    """Markdown, by a model; empty without one."""
+    directions: Sequence[str] = ()
+    """Where to go next, by a model."""
+    measured: str = ""
+    """The measurements in words; Markdown, without answers."""
+    failures: str = ""
+    """Why episodes failed, from their traces; Markdown, without answers."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +97,22 @@ class Brief:
     frontier: Sequence[Point] = ()
     history: Sequence[Tried] = ()
     """Earlier rounds' candidates, in their order."""
-    critiques: Sequence[str] = ()
+    lessons: Sequence[Lesson] = ()
     """One for each earlier round."""
     rejected: Sequence[Rejected] = ()
     """This round's proposals that have to be mended."""
     attempt: int = 0
     """0, or which repetition this is, after rejections."""
+    terms: Terms = field(default_factory=Terms)
+    """On what terms episodes are played: branches, budget, probe cost."""
+    intervals: Sequence[int] = ()
+    """Δ of each search grid, in tokens."""
+    confidences: bool = False
+    """Whether the search grids record confidences."""
+    free_knobs: bool = False
+    """The ablation without β: a candidate is one point, its schedule the same for every β."""
+    feedback: bool = True
+    """False where every round is to be an independent sample: nothing of earlier rounds is told, nor used."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +139,15 @@ class Evidence:
     """The same as plain JSON, by label."""
     tried: Sequence[Tried] = ()
     """This round's candidates."""
+    failures: str = ""
+    """Why episodes failed, from their traces; Markdown, without answers."""
+    baselines: Mapping[str, float] = field(default_factory=dict)
+    """The objective of each, by name."""
+    objective: str = "area"
+    lessons: Sequence[Lesson] = ()
+    """What was made of earlier rounds."""
+    free_knobs: bool = False
+    """The ablation without β."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +156,8 @@ class Critique:
 
     diagnosis: str
     """Markdown; may be empty."""
+    directions: tuple[str, ...] = ()
+    """What to try next, most promising first; each a sentence or two."""
 
 
 class Explorer(Protocol):

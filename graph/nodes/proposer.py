@@ -7,7 +7,7 @@ from typing import Any
 from envdata.atomic import write_text
 from graph.context import Context, tried_in
 from graph.critic.frontier import read_frontier
-from graph.explorers.base import Brief, Proposal, Rejected
+from graph.explorers.base import Brief, Lesson, Proposal, Rejected
 from graph.folder import read_json, write_json
 from graph.journal import Journal
 from graph.nodes.state import State
@@ -86,7 +86,10 @@ def make_brief(context: Context, number: int) -> Brief:
         baselines={entry["label"]: entry["score"] for entry in entries if entry["score"] is not None},
         frontier=read_frontier(context.folder.frontier) if number > 1 else (),
         history=[tried for earlier, folder in enumerate(rounds, 1) for tried in tried_in(folder, earlier)],
-        critiques=[folder.critique.read_text(encoding="utf-8") for folder in rounds],
+        lessons=[
+            Lesson(earlier, measured=folder.critique.read_text(encoding="utf-8"))
+            for earlier, folder in enumerate(rounds, 1)
+        ],
     )
 
 
