@@ -144,6 +144,9 @@ class Evidence:
     baselines: Mapping[str, float] = field(default_factory=dict)
     """The objective of each, by name."""
     objective: str = "area"
+    low: float = 0.0
+    high: float = 0.0
+    """The range of tokens that `area` is taken over."""
     lessons: Sequence[Lesson] = ()
     """What was made of earlier rounds."""
     free_knobs: bool = False
