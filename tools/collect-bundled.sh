@@ -44,7 +44,8 @@ for set in "${missing[@]}"; do
   "$autotts" grid collect --server "http://127.0.0.1:$port/v1" --model gemma \
     --description "Gemma 3 270M, base model, Q4_K_M weights dequantised to bfloat16" \
     --questions "word-problems?count=48&seed=1&skip=${set#*:}" --branches 64 --interval 5 \
-    --temperature 0.9 --max-tokens 85 --stop '\n\n' --stop '\nProblem' --closing '\nAnswer:' --probe-tokens 6 --seed 1 \
+    --temperature 0.9 --max-tokens 85 --stop '\n\n' --stop '\nProblem' --closing '\nAnswer:' --answers number --probe-tokens 6 \
+    --seed 1 \
     --weights "$model/gemma.gguf" --weights "$model/gemma-hf/model.safetensors" \
     --out "$out/word-problems-${set%:*}.parquet"
 done

@@ -1,7 +1,8 @@
 """Finding the answer in a model's text, and how sure the model was of it.
 
-An answer stands on the line after a marker ("Answer:"). Equal answers must come out as equal strings, because voting
-compares strings and nothing else: a number is written without separators, units and trailing zeros.
+An answer stands after a marker: on the rest of its line ("Answer:"), or, where the marker opens a brace ("\\boxed{"),
+up to the brace that closes it. What is found here is what the model wrote; equal answers get one spelling afterwards,
+over all answers of a question (`envdata.collect.spelling`), because voting compares strings and nothing else.
 """
 
 import re
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, get_args
 
-Kind = Literal["number", "text"]
+Kind = Literal["math", "number", "exact"]
 NO_ANSWER = ""
+BOXED = "\\boxed{"
 
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 
@@ -36,7 +38,12 @@ class Token:
 
 @dataclass(frozen=True)
 class AnswerRule:
-    """How answers are found: `kind` "number" takes the first number of the line, "text" the line as it is, trimmed."""
+    """How answers are found and compared.
+
+    Kind "math" takes all that stands after the marker and compares it by its mathematical meaning; where the marker is
+    absent, the last \\boxed{…} serves. "number" takes the first number there, written without separators and trailing
+    zeros. "exact" takes the text as it is, trimmed.
+    """
 
     marker: str
     kind: Kind = "number"
@@ -47,24 +54,31 @@ class AnswerRule:
         if self.kind not in get_args(Kind):
             raise ValueError(f"answers of kind {self.kind!r} are not known; take one of {', '.join(get_args(Kind))}")
 
+    @classmethod
+    def after(cls, closing: str, kind: Kind) -> "AnswerRule":
+        """The rule for what is made to answer by `closing`: its \\boxed{ or its last line is the marker."""
+        lines = closing.strip().splitlines()
+        marker = BOXED if closing.rstrip().endswith(BOXED) else lines[-1] if lines else ""
+        return cls(marker, kind)
+
     def line(self, text: str) -> tuple[int, int, bool] | None:
-        """Give start and end of the line after the last marker, and whether a line end closes it; None without one."""
-        at = text.rfind(self.marker)
-        if at < 0:
-            return None
-        start = at + len(self.marker)
-        end = text.find("\n", start)
-        return (start, len(text), False) if end < 0 else (start, end, True)
+        """Give start and end of what stands after the last marker, and whether it is closed; None without a marker.
+
+        It is closed by the end of the line, or by the marker's own brace.
+        """
+        return _last(text, self.marker)
 
     def find(self, text: str) -> Found | None:
         """Give the answer in `text`, or None if there is none."""
         line = self.line(text)
+        if line is None and self.kind == "math":
+            line = _last(text, BOXED)
         if line is None:
             return None
         start, end, _ = line
         if self.kind == "number":
             match = _NUMBER.search(text, start, end)
-            return match and Found(_plain(match.group()), *match.span())
+            return match and Found(plain_number(match.group()), *match.span())
         answer = text[start:end].strip()
         return Found(answer, at := text.index(answer, start), at + len(answer)) if answer else None
 
@@ -72,6 +86,14 @@ class AnswerRule:
         """Give the answer in `text`, `NO_ANSWER` if there is none."""
         found = self.find(text)
         return found.answer if found else NO_ANSWER
+
+    def gold(self, text: str) -> str:
+        """Give a reference answer as it is compared: text itself, or what its last \\boxed{…} holds."""
+        if self.kind == "number":
+            whole = _NUMBER.fullmatch(text.strip())
+            return plain_number(whole.group()) if whole else text.strip()
+        boxed = _last(text, BOXED) if self.kind == "math" else None
+        return text[boxed[0] : boxed[1]].strip() if boxed else text.strip()
 
 
 def mean_logprob(tokens: Sequence[Token], start: int, end: int) -> float:
@@ -89,9 +111,29 @@ def shifted(tokens: Iterable[Token], by: int) -> list[Token]:
     return [Token(token.start + by, token.end + by, token.logprob) for token in tokens]
 
 
-def _plain(number: str) -> str:
+def plain_number(number: str) -> str:
+    """A decimal number without separators, leading and trailing zeros."""
     value = Decimal(number.replace(",", ""))
     whole = value.to_integral_value()
     if value == whole:
         return str(int(whole))
     return f"{value:f}".rstrip("0")
+
+
+def _last(text: str, marker: str) -> tuple[int, int, bool] | None:
+    """Where what stands after the last `marker` starts and ends, and whether it is closed."""
+    at = text.rfind(marker)
+    if at < 0:
+        return None
+    start = at + len(marker)
+    if not marker.endswith("{"):
+        end = text.find("\n", start)
+        return (start, len(text), False) if end < 0 else (start, end, True)
+    depth = 1
+    for place in range(start, len(text)):
+        # A brace that LaTeX is to print is no grouping.
+        if text[place] in "{}" and text[place - 1] != "\\":
+            depth += 1 if text[place] == "{" else -1
+            if depth == 0:
+                return start, place, True
+    return start, len(text), False

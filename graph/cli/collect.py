@@ -32,7 +32,8 @@ from envdata.grid import GridError
 @click.option("--stop", multiple=True, help=r"Text that ends a trace; \n is a line end. May be repeated.")
 @click.option("--closing", default=r"\nAnswer:", show_default=True, help="What makes a cut trace answer.")
 @click.option("--marker", help="What an answer follows, where that is not the whole closing.")
-@click.option("--answers", default="number", show_default=True, type=click.Choice(["number", "text"]))
+@click.option("--answers", default="math", show_default=True, type=click.Choice(["math", "number", "exact"]),
+              help="What is equal: by math-verify, as the first number, or as exact strings.")  # fmt: skip
 @click.option("--probe-tokens", default=8, show_default=True, type=click.IntRange(1), help="Longest probe.")
 @click.option(
     "--template", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Prompt with {question}."
@@ -82,7 +83,7 @@ def collect_command(
             sampling=Sampling(temperature, top_p, max_tokens, tuple(map(_line_ends, stop))),
             closing=closing,
             probe_tokens=probe_tokens,
-            answers=AnswerRule(_line_ends(marker) if marker else closing.strip(), cast("Kind", answers)),
+            answers=_answer_rule(closing, marker, cast("Kind", answers)),
             seed=seed,
             keep_text=text,
         )
@@ -112,6 +113,10 @@ def _report(outcome: Outcome, out: Path) -> None:
 def _line_ends(text: str) -> str:
     r"""Turn a typed \n into a line end, which no shell makes easy to type."""
     return text.replace("\\n", "\n")
+
+
+def _answer_rule(closing: str, marker: str | None, kind: Kind) -> AnswerRule:
+    return AnswerRule(_line_ends(marker), kind) if marker else AnswerRule.after(closing, kind)
 
 
 def _sha256(path: Path) -> str:

@@ -3,7 +3,7 @@ import pytest
 from envdata.collect.extraction import AnswerRule, Token, mean_logprob, shifted
 
 NUMBER = AnswerRule("Answer:")
-TEXT = AnswerRule("Answer:", "text")
+TEXT = AnswerRule("Answer:", "exact")
 
 
 @pytest.mark.parametrize(
