@@ -70,6 +70,8 @@ class MathProcess:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
+            # Out of reach of a terminal's Ctrl-C: it ends when its input does.
+            start_new_session=True,
         )
         assert self._process.stdout is not None  # noqa: S101 - a pipe
         hello = json.loads(self._process.stdout.readline() or "{}")

@@ -5,6 +5,7 @@ import datetime
 import importlib.metadata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from envdata.collect.parts import STARTED, Parts
 from envdata.collect.progress import Progress
 from envdata.collect.questions import Question, fingerprint
 from envdata.collect.settings import Settings
+from envdata.collect.spelling import Speller, make_speller, spelt_branches, spelt_questions
 from envdata.grid import BranchRow, write_grid
 
 FAILURES_IN_A_ROW = 3
@@ -51,14 +53,28 @@ async def collect(
     """Collect a grid to `out`, going on from what an earlier call left; `at_once` questions are under way together.
 
     Raises CollectError; everything finished until then is kept. Questions that failed are asked again by the next call.
+    Raises QuestionError for a reference answer that is none.
     """
     parts_folder = out.with_name(out.name + ".parts")
     if out.exists() and not parts_folder.exists():
         raise CollectError(f"{out} is there already; delete it or choose another --out")
+    with closing(make_speller(settings.answers)) as speller:
+        return await _collect(engine, spelt_questions(questions, speller), settings, speller, source, out, at_once)
+
+
+async def _collect(
+    engine: Engine,
+    questions: Sequence[Question],
+    settings: Settings,
+    speller: Speller,
+    source: Source,
+    out: Path,
+    at_once: int,
+) -> Outcome:
     facts = await engine.establish()
-    parts = Parts(out, _plan(facts, questions, settings, source))
+    parts = Parts(out, {**_plan(facts, questions, settings, source), "spelling": speller.facts()})
     try:
-        left_out = await _collect_missing(engine, questions, settings, parts, at_once)
+        left_out = await _collect_missing(engine, questions, settings, speller, parts, at_once)
         finished = sorted(parts.done())
         if not finished:
             raise CollectError(
@@ -81,7 +97,7 @@ async def collect(
 
 
 async def _collect_missing(
-    engine: Engine, questions: Sequence[Question], settings: Settings, parts: Parts, at_once: int
+    engine: Engine, questions: Sequence[Question], settings: Settings, speller: Speller, parts: Parts, at_once: int
 ) -> dict[str, str]:
     done = parts.done()
     waiting = iter([number for number in range(len(questions)) if number not in done])
@@ -94,6 +110,8 @@ async def _collect_missing(
         for number in waiting:
             try:
                 branches = await collect_question(engine, questions[number], settings, progress.tokens)
+                # In a thread: comparing formulas takes its time, and other questions go on meanwhile.
+                branches = await asyncio.to_thread(spelt_branches, branches, questions[number].answer, speller)
             except QuestionFailedError as error:
                 left_out[questions[number].text] = str(error)
                 failures += 1
