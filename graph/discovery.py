@@ -8,11 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from graph.checkpoints import check_url
 from graph.context import Context
+from graph.explorers.base import Explorer
 from graph.explorers.registry import make_explorer
+from graph.explorers.several import compose, parts
 from graph.folder import RunFolder, read_json
 from graph.machine import run
 from graph.objective import Objective
+from graph.pausing import Person, Waiting, nobody
 from graph.report import write_report
 from graph.settings import Pinned, RunError, RunSettings, grid_hashes
 from graph.telling import Teller
@@ -20,29 +24,33 @@ from sandbox.backends.choose import make_backend
 from sandbox.evaluate import Evaluator
 
 
-def start(path: Path, settings: RunSettings, *, jobs: int, teller: Teller) -> dict[str, Any]:
+def start(path: Path, settings: RunSettings, *, jobs: int, teller: Teller, person: Person = nobody) -> dict[str, Any]:
     """Begin a run in a folder that holds none, and bring it to its end; returns what `result.json` holds.
 
-    Raises RunError, ObjectiveError, ExplorerError, GridError, SandboxUnavailable, InfrastructureError.
+    `person` is asked when the run stops for somebody. Raises Waiting if it may not go on yet; RunError, ObjectiveError,
+    ExplorerError, GridError, SandboxUnavailable, InfrastructureError.
     """
     folder = RunFolder(path)
     if folder.settings.exists():
         raise RunError(f"{path} holds a run already; go on with it by --resume {path}, or give another --out")
     pinned = _pin(settings)
     pinned.save(folder.settings)
-    return _go(folder, pinned.settings, jobs, teller)
+    return _go(folder, pinned.settings, jobs, teller, person)
 
 
-def resume(path: Path, given: Mapping[str, Any], *, jobs: int, teller: Teller) -> dict[str, Any]:
+def resume(
+    path: Path, given: Mapping[str, Any], *, jobs: int, teller: Teller, person: Person = nobody
+) -> dict[str, Any]:
     """Go on with the run in a folder; `given` are settings that were asked for, which must be those it began with.
 
-    Raises RunError if anything that the results depend on has changed, and as `start` does.
+    `approve` among them says yes to the execution that the run stopped before. Raises RunError if anything that the
+    results depend on has changed, and as `start` does.
     """
     folder = RunFolder(path)
     began = Pinned.load(folder.settings)
     asked = {name: value for name, value in given.items() if (name, value) != ("sandbox", "auto")}
     began.check_same(_pin(replace(began.settings, **asked)))
-    return _go(folder, began.settings, jobs, teller)
+    return _go(folder, began.settings, jobs, teller, person, approved=bool(given.get("approve")))
 
 
 @contextmanager
@@ -58,22 +66,46 @@ def _alone_in(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def explorer_of(settings: RunSettings) -> Explorer:
+    """The explorer that a run asks for, or several as one, and the critic. Raises ExplorerError."""
+    named = getattr(settings, "explorers", None) or (settings.explorer,)
+    twice = sorted({spec for spec in named if named.count(spec) > 1})
+    if twice:
+        raise RunError(f"--explorer {twice[0]} is given twice; two of one kind must differ in something")
+    asked = getattr(settings, "critic", "")
+    critic = make_explorer(asked) if asked else None
+    explorers = {spec: make_explorer(spec) for spec in named}
+    return compose(explorers, critic, side_by_side=getattr(settings, "side_by_side", False))
+
+
 def _pin(settings: RunSettings) -> Pinned:
     Objective.parse(settings.objective)
-    explorer = make_explorer(settings.explorer)
+    if getattr(settings, "checkpoints", ""):
+        check_url(getattr(settings, "checkpoints", ""))
+    explorer = explorer_of(settings)
     hashes = grid_hashes(settings)
     backend = make_backend(settings.sandbox)
-    return Pinned(replace(settings, sandbox=backend.name), hashes, dict(explorer.identity()))
+    pinned = Pinned(replace(settings, sandbox=backend.name), hashes, dict(explorer.identity()))
+    for part in parts(explorer):
+        check = getattr(part, "check_run", None)
+        if check is not None:
+            check(pinned)
+    return pinned
 
 
-def _go(folder: RunFolder, settings: RunSettings, jobs: int, teller: Teller) -> dict[str, Any]:
+def _go(
+    folder: RunFolder, settings: RunSettings, jobs: int, teller: Teller, person: Person, *, approved: bool = False
+) -> dict[str, Any]:
     with _alone_in(folder.path):
         for left in folder.path.rglob(".*.tmp"):
             # What a kill left half-written; nobody else writes here.
             left.unlink(missing_ok=True)
         with Evaluator(settings.evaluation(), sandbox=settings.sandbox, jobs=jobs) as evaluator:
             teller.say(f"sandbox: {evaluator.backend.name}")
-            run(Context(settings, folder, evaluator, make_explorer(settings.explorer), teller))
+            context = Context(settings, folder, evaluator, explorer_of(settings), teller)
+            pause = run(context, person, approved=approved)
+        if pause is not None:
+            raise Waiting(pause, folder.path)
         write_report(folder)
     result: dict[str, Any] = read_json(folder.result)
     return result

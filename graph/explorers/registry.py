@@ -22,7 +22,19 @@ def _evolution(argument: str) -> Explorer:
     return Evolution()
 
 
-BUILT_IN: dict[str, Maker] = {"evolution": _evolution}
+def _folder(argument: str) -> Explorer:
+    from graph.explorers.folder import Folder
+
+    return Folder(argument)
+
+
+def _recorded(argument: str) -> Explorer:
+    from graph.explorers.recorded import Recorded
+
+    return Recorded(argument)
+
+
+BUILT_IN: dict[str, Maker] = {"evolution": _evolution, "folder": _folder, "recorded": _recorded}
 
 
 def make_explorer(spec: str) -> Explorer:

@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from graph.checkpoints import THREAD, sqlite_checkpoints
 from graph.cli import main
 from graph.history import load
-from graph.machine import THREAD, checkpoints
 from graph.settings import RunSettings
 from tests.graph.conftest import SHORT
 from tests.graph.running import autotts, files
@@ -36,7 +36,7 @@ def test_the_selected_controller_is_at_least_as_good_as_the_baselines_and_round_
 
 
 def test_checkpoints_hold_plain_and_small_state_and_bring_no_other_type_back(finished: Path) -> None:
-    with checkpoints(finished / "checkpoints.sqlite") as saver:
+    with sqlite_checkpoints(finished / "checkpoints.sqlite") as saver:
         stored = list(saver.list(THREAD))
         assert len(stored) > 4 * 2
         for each in stored:
