@@ -27,6 +27,10 @@ OWNER = "autotts.owner"
 
 KEPT_OUTPUT = 4096
 
+ULIMITS = {"nofile": 256, "core": 0, "nproc": 4096}
+"""Of every process. The last counts the processes of nobody's user in all containers: a container's own limit is
+`pids_limit`; but Podman asks for a million where none is given, which within a container of its own it may not have."""
+
 _START = "import sys; sys.path.insert(0, '/autotts'); from sandbox.inside.zygote import main; main()"
 _STREAM = struct.Struct(">BxxxL")
 """What stands before each piece of an attached container's output: 1 or 2 for the stream, and the size."""
@@ -232,7 +236,7 @@ class _Container:
             mem_limit=None if "memory" in without else memory,
             memswap_limit=None if "memory" in without else memory,
             nano_cpus=int(options.cpus * 1e9),
-            ulimits=[{"name": "nofile", "soft": 256, "hard": 256}, {"name": "core", "soft": 0, "hard": 0}],
+            ulimits=[{"Name": name, "Soft": most, "Hard": most} for name, most in ULIMITS.items()],
             ipc_mode="none",
             init=True,
             auto_remove=True,

@@ -42,7 +42,7 @@ class BuildError(RuntimeError):
 
 @dataclass(frozen=True)
 class Record:
-    """An image that was built for this version of the worker, on one engine."""
+    """An image that was built for this version of the worker."""
 
     image: str
     """`sha256:…`, the digest of the image's configuration, layers included."""
@@ -55,15 +55,18 @@ class Record:
 
 
 def find(client: Any) -> Record | None:
-    """The record for the client's engine and our present files, if the engine still has that very image."""
+    """The newest record for our present files whose very image the client's engine has; None without one.
+
+    Records are looked up by digest and not by engine: Podman gives itself another identity at every question.
+    """
     import docker
 
-    try:
-        record = Record(**json.loads(_record_path(client, our_files()).read_text()))
-        found = client.api.inspect_image(record.image)
-    except (OSError, ValueError, TypeError, docker.errors.NotFound):
-        return None
-    return record if found["Id"] == record.image else None
+    for path in sorted(_records(our_files()).glob("*.json"), key=_age):
+        with contextlib.suppress(OSError, ValueError, TypeError, docker.errors.NotFound):
+            record = Record(**json.loads(path.read_text()))
+            if client.api.inspect_image(record.image)["Id"] == record.image:
+                return record
+    return None
 
 
 def build(client: Any, base: str = DEFAULT_BASE, wheels: Path | None = None) -> Record:
@@ -93,7 +96,7 @@ def build(client: Any, base: str = DEFAULT_BASE, wheels: Path | None = None) -> 
     except docker.errors.DockerException as error:
         raise BuildError(f"the engine could not build the image: {error}") from None
     record = Record(image, base, python, hashes, size)
-    path = _record_path(client, ours)
+    path = _records(ours) / f"{image.removeprefix('sha256:')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         Path(temporary).write_text(json.dumps(asdict(record), indent=1, sort_keys=True) + "\n")
@@ -116,9 +119,17 @@ def worker_hash(ours: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _record_path(client: Any, ours: Mapping[str, bytes]) -> Path:
-    engine = hashlib.sha256(str(client.api.info().get("ID")).encode()).hexdigest()
-    return cache_folder("images") / f"{engine[:16]}-{worker_hash(ours)[:16]}.json"
+def _records(ours: Mapping[str, bytes]) -> Path:
+    """The folder of records of images with these files, one for each digest: engines and bases may differ."""
+    return cache_folder("images") / worker_hash(ours)[:32]
+
+
+def _age(path: Path) -> float:
+    """Seconds, larger for older files."""
+    try:
+        return -path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _ask_base(client: Any, base: str) -> tuple[str, str]:

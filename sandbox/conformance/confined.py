@@ -39,7 +39,7 @@ _SECRETS = [
         Group.SECRETS,
         attack(
             """
-            known = {"PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "LANG", "LC_CTYPE", "PWD", "PATH", "HOME", "HOSTNAME",
+            known = {"PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "LANG", "LC_CTYPE", "PWD", "PATH", "HOME", "HOSTNAME", "TERM", "container",
                      "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"}
             assert set(os.environ) <= known, f"LEAK: {sorted(set(os.environ) - known)}"
             assert "@CANARY@" not in str(os.environ), "LEAK"
