@@ -55,6 +55,8 @@ class Settings:
     """What candidates are written against: `native` (`sandbox.tts`), or `autotts`, the public AutoTTS release."""
     show_answers: bool = False
     show_questions: bool = False
+    renamed: bool = False
+    """Whether labels are numbered otherwise, to see whether a candidate goes by their numbers."""
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -173,6 +175,7 @@ class Player:
             "interval": arrays.interval,
             "budget": settings.terms.budget,
             "live": LIVE_EPISODES,
+            "renamed": settings.renamed,
             "episodes": [
                 (
                     _seed(settings.seed, text, repeat),

@@ -8,6 +8,17 @@ from sandbox.inside.errors import Broken, describe_error, safely
 from sandbox.inside.wire import MAX_KNOB, MAX_KNOBS
 from sandbox.status import Status
 
+RENAMING = 63
+"""What labels' numbers are combined with, by exclusive or, in a job that renames them: the first 64 change places."""
+
+
+class RenamedLabels(list[tts.Answer]):
+    """An episode's labels, which controllers see under other numbers than the host."""
+
+    def append(self, answer: tts.Answer) -> None:
+        """Keep a new label in the place that the host knows it by."""
+        super().append(tts.Answer(int(answer) ^ RENAMING, answer.parsed, answer.text))
+
 
 class NativeCandidate:
     """A file's one subclass of Controller (`sandbox.inside.player.Playable`)."""
@@ -59,10 +70,12 @@ class NativeCandidate:
         """Play one episode to its answer's label; raises Broken for an answer that is none, and what `solve` raises."""
         seed, ceiling, question = job["episodes"][number]
         episode = tts.Episode(link, number, ceiling, job["interval"], job["budget"], seed, question)
+        if job.get("renamed"):
+            episode._labels = RenamedLabels()
         answer = self.controller(self._knobs).solve(episode)
         if answer is None:
             return None
         if type(answer) is not tts.Answer or not any(answer is label for label in episode._labels):
             what = f"{type(answer).__name__} {safely(answer)}"
             raise Broken(Status.CONTRACT_ERROR, f"solve() returned {what}, not None or an Answer of this episode")
-        return int(answer)
+        return int(answer) ^ RENAMING if job.get("renamed") else int(answer)
