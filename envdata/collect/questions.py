@@ -1,8 +1,15 @@
-"""Where questions come from.
+"""Questions, and the list of them that a source's name stands for.
 
-A source is named by one string: the path of a JSONL file, or `word-problems?count=48&seed=1&skip=0` for the generator.
-A JSONL line is an object with `question` and `answer`, and optionally `prompt`, the whole text the model continues; a
-question without one gets a template's (`DEFAULT_TEMPLATE` or a file's), in which `{question}` stands for its text.
+A source is named by one string (`envdata.collect.sources` reads all but the first):
+
+    word-problems?count=48&seed=1&skip=0                      the generator of this package
+    questions.jsonl, questions.parquet                        files with a row a question
+    hf:NAME?split=test&config=main                            a Hugging Face dataset, or a local folder of one
+    reasoning-gym:TASK?seed=1&size=48&skip=0                  a task of the package reasoning-gym, with its own settings
+
+Files and datasets take `question=`, `answer=`, `prompt=` and `family=` (names of columns), `after=` (what the reference
+answer stands after within its column, such as ####), `skip=` and `limit=`. A row's prompt is the whole text that the
+model continues; a row without one gets a template's, in which `{question}` stands for its text.
 """
 
 import hashlib
@@ -19,7 +26,7 @@ GENERATOR = "word-problems"
 
 
 class QuestionError(ValueError):
-    """A question source cannot be used; the message names the source, the line and what is wrong."""
+    """A question source cannot be used; the message names the source, the row, the column and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,14 @@ class Question:
 
 def load_questions(spec: str, template: str = DEFAULT_TEMPLATE) -> list[Question]:
     """Give the questions that `spec` names, in order; raises QuestionError."""
+    from envdata.collect import sources
+
+    if "{question}" not in template:
+        raise QuestionError(
+            f"the template {template[:60]!r} has no {{question}} in it, so every prompt would be the same"
+        )
     name, _, query = spec.partition("?")
-    questions = _generated(spec, query) if name == GENERATOR else _from_jsonl(Path(spec), template)
+    questions = _generated(spec, query) if name == GENERATOR else sources.load(spec, template)
     seen: dict[str, int] = {}
     for number, question in enumerate(questions):
         if question.text in seen:
@@ -56,6 +69,19 @@ def load_questions(spec: str, template: str = DEFAULT_TEMPLATE) -> list[Question
     if not questions:
         raise QuestionError(f"{spec}: holds no question")
     return questions
+
+
+def source_name(spec: str) -> str:
+    """The source as a grid's provenance names it: without the folders of this machine that it lies in.
+
+    Which questions they were, their own hash says (`fingerprint`).
+    """
+    scheme, colon, rest = spec.partition(":")
+    if spec.startswith(f"{GENERATOR}?") or scheme == "reasoning-gym":
+        return spec
+    name, question_mark, query = rest.partition("?") if scheme == "hf" and colon else spec.partition("?")
+    local = Path(name).exists() or not (scheme == "hf" and colon)
+    return ("hf:" if scheme == "hf" and colon else "") + (Path(name).name if local else name) + question_mark + query
 
 
 def fingerprint(questions: Sequence[Question]) -> str:
@@ -76,38 +102,3 @@ def _generated(spec: str, query: str) -> list[Question]:
         return word_problems(**values)
     except ValueError as error:
         raise QuestionError(f"{spec}: {error}") from None
-
-
-def _from_jsonl(path: Path, template: str) -> list[Question]:
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise QuestionError(
-            f"{path}: cannot be read ({reason}); give a JSONL file, or {GENERATOR}?count=48&seed=1"
-        ) from None
-    if "{question}" not in template:
-        raise QuestionError(
-            f"the template {template[:60]!r} has no {{question}} in it, so every prompt would be the same"
-        )
-    return [_from_line(line, f"{path}, line {n}", template) for n, line in enumerate(lines, 1) if line.strip()]
-
-
-def _from_line(line: str, where: str, template: str) -> Question:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise QuestionError(f"{where}: is not JSON ({error})") from None
-    if not isinstance(record, dict):
-        raise QuestionError(f"{where}: is not an object with 'question' and 'answer'")
-    text, answer = record.get("question"), record.get("answer")
-    if not isinstance(text, str) or not text.strip():
-        raise QuestionError(f"{where}: 'question' is {text!r}, not a text")
-    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
-        raise QuestionError(f"{where}: 'answer' is {answer!r}, not a text or a number")
-    # Not str.format: examples in a template may hold braces of their own.
-    prompt = record.get("prompt", template.replace("{question}", text))
-    if not isinstance(prompt, str):
-        raise QuestionError(f"{where}: 'prompt' is {prompt!r}, not a text")
-    family = record.get("family")
-    return Question(text, str(answer), prompt, family if isinstance(family, str) else None)
