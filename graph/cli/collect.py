@@ -174,8 +174,7 @@ def _enough(given: dict[str, Any], settings: Settings) -> int:
 def _source(given: dict[str, Any]) -> Source:
     # A folder is of this machine; its name, and the hashes of the weights, say which model it was.
     model = Path(given["model"]).name if given["vllm"] and Path(given["model"]).is_dir() else given["model"]
-    spec = given["spec"]
-    named = spec if spec.startswith(f"{GENERATOR}?") else Path(spec).name
+    named = source_name(given["spec"])
     return Source(model, given["description"], named, {path.name: _sha256(path) for path in given["weights"]})
 
 
