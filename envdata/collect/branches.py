@@ -1,16 +1,22 @@
 """One question's traces, cut and probed: the rows of a grid that belong to it.
 
+A trace is probed as soon as it has ended, while others of its question are still being written: what it has left in the
+engine's prefix cache is then still there, whatever the number and the length of the others.
+
 Probes are greedy, so equal prefixes have equal probes. Branches of one question often begin alike; each distinct
 prefix is probed once, and every branch that has it is charged what the probe cost, as it would be had it been alone.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, cast
 
-from envdata.collect.cutting import closing_after, cuts
-from envdata.collect.engine import Decoded, Engine
-from envdata.collect.extraction import Token, mean_logprob, shifted
+from envdata.collect.cutting import cuts
+from envdata.collect.engine import CollectError, Decoded, Engine, Prompt, Sampler
+from envdata.collect.extraction import NO_ANSWER, Token, mean_logprob, shifted
 from envdata.collect.questions import Question
 from envdata.collect.settings import Settings
 
@@ -28,9 +34,57 @@ class Branch:
     final_answer: str
     finish_reason: str | None
     probe_answers: list[str]
-    probe_confidences: list[float]
-    probe_tokens: list[int]
+    probe_confidences: list[float] | None
+    """None, like the costs, in a collection without probes."""
+    probe_tokens: list[int] | None
     text: str | None
+
+
+async def collect_question(engine: Sampler, question: Question, settings: Settings, report: Report) -> list[Branch]:
+    """Draw, cut and probe the branches of one question; raises `envdata.collect.engine.CollectError`.
+
+    With probes, `engine` must be an `envdata.collect.engine.Engine`.
+    """
+    asked = settings.asked(question)
+    # `collect` has made sure of it: only an engine that can continue is given settings with probes.
+    prober = (
+        _Prober(cast("Engine", engine), await cast("Engine", engine).prompt(asked), settings, report)
+        if (settings.probes)
+        else None
+    )
+    branches: dict[int, Branch] = {}
+
+    async def finish(drawn: Sequence[tuple[int, Decoded]]) -> None:
+        traces = [trace for _, trace in drawn]
+        probes = await prober.probe(traces) if prober else [None] * len(traces)
+        for (number, trace), own in zip(drawn, probes, strict=True):
+            branches[number] = _branch(trace, own, settings)
+
+    async with together() as group:
+        drawing = engine.sample(asked, settings.branches, settings.sampling, _seed(settings.seed, question))
+        async with aclosing(cast("Any", drawing)):
+            async for drawn in drawing:
+                report(sum(trace.count for _, trace in drawn))
+                group.create_task(finish(drawn))
+    return [branches[number] for number in range(settings.branches)]
+
+
+@asynccontextmanager
+async def together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group that fails with one `CollectError` where its tasks failed with several.
+
+    All of them meet the same dead server or full disk; one of their errors says it.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failed:
+        error: BaseException | None = failed.subgroup(CollectError)
+        if error is None:
+            raise
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
 
 
 @dataclass(frozen=True)
@@ -44,82 +98,87 @@ class _Probe:
 class _Cut:
     """A trace's first tokens, and the text they have to be continued with."""
 
-    token_ids: tuple[int, ...]
+    pieces: Prompt
     tokens: tuple[Token, ...]
     text: str
-    closing: str
+    thinks: bool
+    closing: str | None
+    """None where the trace has written its whole answer: there is nothing left to ask."""
 
 
-async def collect_question(engine: Engine, question: Question, settings: Settings, report: Report) -> list[Branch]:
-    """Draw, cut and probe the branches of one question; raises `envdata.collect.engine.CollectError`."""
-    prompt = await engine.encode(question.prompt, start=True)
-    traces = await engine.sample(prompt, settings.branches, settings.sampling, _seed(settings.seed, question))
-    report(sum(len(trace.token_ids) for trace in traces))
-    cut_traces = [
-        [_cut(trace, length, settings.closing) for length in cuts(len(trace.token_ids), settings.interval)]
-        for trace in traces
-    ]
-    probes = await _probes(engine, prompt, [cut for row in cut_traces for cut in row], settings, report)
-    return [
-        _branch(trace, [probes[cut.token_ids] for cut in row], settings)
-        for trace, row in zip(traces, cut_traces, strict=True)
-    ]
+class _Prober:
+    """Probes the traces of one question, each distinct prefix once."""
 
+    def __init__(self, engine: Engine, prompt: Prompt, settings: Settings, report: Report) -> None:
+        self._engine, self._prompt, self._settings, self._report = engine, prompt, settings, report
+        self._reader = settings.reader
+        self._closings: dict[str, Prompt] = {"": ()}
+        self._asked: dict[Prompt, asyncio.Future[Decoded]] = {}
+        """By what the model is to continue: cuts before and inside a closing come to the same there."""
 
-async def _probes(
-    engine: Engine, prompt: Sequence[int], cut_traces: Sequence[_Cut], settings: Settings, report: Report
-) -> dict[tuple[int, ...], _Probe]:
-    """Give the probe of each cut, by the cut's token ids."""
-    closings = {text: await engine.encode(text, start=False) for text in {cut.closing for cut in cut_traces} if text}
-    closings[""] = ()
-    probes: dict[tuple[int, ...], _Probe] = {}
-    # By what the model is to continue: cuts before and inside a closing come to the same there.
-    ask: dict[tuple[int, ...], list[_Cut]] = {}
-    for cut in dict.fromkeys(cut_traces):
-        line = settings.answers.line(cut.text)
-        if line is not None and line[2]:
-            # The trace has written its answer and gone on to the next line: there is nothing left to ask.
-            probes[cut.token_ids] = _read(cut, None, settings)
-        else:
-            ask.setdefault((*cut.token_ids, *closings[cut.closing]), []).append(cut)
-    waiting = list(ask)
-    for first in range(0, len(waiting), PROBES_A_REQUEST):
-        part = waiting[first : first + PROBES_A_REQUEST]
-        replies = await engine.answer([(*prompt, *ids) for ids in part], settings.probe_tokens, settings.probe_stop)
-        report(sum(len(reply.token_ids) for reply in replies))
-        for ids, reply in zip(part, replies, strict=True):
-            probes.update((cut.token_ids, _read(cut, reply, settings)) for cut in ask[ids])
-    return probes
+    async def probe(self, traces: Sequence[Decoded]) -> list[list[_Probe]]:
+        """Give the probes of each trace, cut after cut."""
+        cut_traces = [
+            [self._cut(trace, length) for length in cuts(len(trace.pieces), self._settings.interval)]
+            for trace in traces
+        ]
+        for closing in {cut.closing for row in cut_traces for cut in row if cut.closing}:
+            if closing not in self._closings:
+                self._closings[closing] = await self._engine.encode(closing)
+        wanted = {self._key(cut): None for row in cut_traces for cut in row if cut.closing is not None}
+        await self._ask([key for key in wanted if key not in self._asked])
+        return [[await self._read(cut) for cut in row] for row in cut_traces]
 
+    async def _ask(self, keys: Sequence[Prompt]) -> None:
+        loop = asyncio.get_running_loop()
+        self._asked.update((key, loop.create_future()) for key in keys)
+        for first in range(0, len(keys), PROBES_A_REQUEST):
+            part = keys[first : first + PROBES_A_REQUEST]
+            prompts = [(*self._prompt, *key) for key in part]
+            # A failure leaves the futures of others waiting; it ends the whole question, and those that wait with it.
+            replies = await self._engine.answer(prompts, self._settings.probe_tokens, self._settings.probe_stop)
+            self._report(sum(reply.count for reply in replies))
+            for key, reply in zip(part, replies, strict=True):
+                self._asked[key].set_result(reply)
 
-def _cut(trace: Decoded, length: int, closing: str) -> _Cut:
-    tokens = trace.tokens[:length]
-    text = trace.written[: tokens[-1].end]
-    return _Cut(trace.token_ids[:length], tokens, text, closing_after(text, closing))
+    def _key(self, cut: _Cut) -> Prompt:
+        return (*cut.pieces, *self._closings[cut.closing or ""])
 
+    def _cut(self, trace: Decoded, length: int) -> _Cut:
+        tokens = trace.tokens[:length]
+        text = trace.written[: tokens[-1].end]
+        thinks = self._reader.thinks(trace.written, trace.finish_reason)
+        return _Cut(trace.pieces[:length], tokens, text, thinks, self._reader.closing_of(text, thinks))
 
-def _read(cut: _Cut, reply: Decoded | None, settings: Settings) -> _Probe:
-    """Read the answer of a cut trace that was continued with `reply`, or needed none."""
-    before = cut.text + cut.closing
-    decoded = shifted(reply.tokens, len(before)) if reply else []
-    text = before + (reply.text if reply else "")
-    found = settings.answers.find(text)
-    if found:
+    async def _read(self, cut: _Cut) -> _Probe:
+        """Read the answer of a cut trace once it was continued, or as it stands if it needed no more."""
+        reply = None if cut.closing is None else await self._asked[self._key(cut)]
+        before = cut.text + (cut.closing or "")
+        decoded = shifted(reply.tokens, len(before)) if reply else []
+        text = before + (reply.text if reply else "")
+        # The stop string that ended the probe is what closes an answer; it is decoded, but no part of the text.
+        written = before + (reply.written if reply else "")
+        found = self._reader.find(text, cut.thinks)
+        if found is None:
+            return _Probe(NO_ANSWER, mean_logprob(decoded, 0, 0), len(decoded))
         # A cut inside the written answer leaves a part of it to the trace and a part to the probe: both count.
         confidence = mean_logprob([*cut.tokens, *decoded], found.start, found.end)
-    else:
-        confidence = mean_logprob(decoded, 0, 0)
-    return _Probe(settings.answers.answer(text), confidence, len(reply.token_ids) if reply else 0)
+        end = self._reader.end_of_answer(written, cut.thinks)
+        # Whoever probes live stops where the answer is closed; what the model wrote after that costs nothing.
+        cost = len(decoded) if end is None else sum(token.start <= end for token in decoded)
+        return _Probe(found.answer, confidence, cost)
 
 
-def _branch(trace: Decoded, probes: Sequence[_Probe], settings: Settings) -> Branch:
+def _branch(trace: Decoded, probes: Sequence[_Probe] | None, settings: Settings) -> Branch:
+    reader = settings.reader
+    found = reader.find(trace.text, reader.thinks(trace.written, trace.finish_reason))
     return Branch(
-        tokens=len(trace.token_ids),
-        final_answer=settings.answers.answer(trace.text),
+        tokens=trace.count,
+        final_answer=found.answer if found else NO_ANSWER,
         finish_reason=trace.finish_reason,
-        probe_answers=[probe.answer for probe in probes],
-        probe_confidences=[probe.confidence for probe in probes],
-        probe_tokens=[probe.tokens for probe in probes],
+        probe_answers=[probe.answer for probe in probes or ()],
+        probe_confidences=None if probes is None else [probe.confidence for probe in probes],
+        probe_tokens=None if probes is None else [probe.tokens for probe in probes],
         text=trace.text if settings.keep_text else None,
     )
 

@@ -18,13 +18,10 @@ def cuts(tokens: int, interval: int) -> range:
 
 
 def closing_after(prefix: str, closing: str) -> str:
-    """What is appended to `prefix` to make the model answer: `closing`, less what the prefix has of it already.
+    """What is appended to `prefix` to make the model answer: `closing`, less what the prefix ends with of it already.
 
     A cut falls anywhere, also inside the closing that the trace writes of its own accord. To append it again there
-    would probe a text that no trace looks like ("…\\nAnswer\\nAnswer:"). A prefix that is past its own closing is left
-    to go on.
+    would probe a text that no trace looks like ("…\\nAnswer\\nAnswer:").
     """
-    if closing.strip() in prefix:
-        return ""
     shared = next(size for size in range(len(closing), -1, -1) if prefix.endswith(closing[:size]))
     return closing[shared:]

@@ -1,10 +1,16 @@
 """What the collector asks of whatever runs the model, and how that may fail."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from envdata.collect.extraction import Token
+
+Piece = int | str
+"""A token's id; or its text, where an engine deals in texts alone."""
+
+Prompt = tuple[Piece, ...]
+"""What is to be continued. Prompts are put together and cut as tuples."""
 
 
 class CollectError(Exception):
@@ -25,10 +31,12 @@ class QuestionFailedError(CollectError):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How traces are drawn."""
+    """How traces are drawn. What is None is left to the engine."""
 
     temperature: float = 0.8
     top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
     max_tokens: int = 2048
     """The longest a trace may be, in tokens."""
     stop: tuple[str, ...] = ()
@@ -36,11 +44,32 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Conversation:
+    """A question put to a chat model, whose template makes a prompt of it."""
+
+    user: str
+    system: str | None = None
+    begun: str = ""
+    """The start of the answer, put into the model's mouth."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """More variables for the template, such as enable_thinking."""
+
+    def messages(self) -> list[dict[str, str]]:
+        """Give the conversation as the OpenAI API writes it, without what is `begun`."""
+        system = [] if self.system is None else [{"role": "system", "content": self.system}]
+        return [*system, {"role": "user", "content": self.user}]
+
+
+Asked = str | Conversation
+"""A whole text to be continued, or a conversation."""
+
+
+@dataclass(frozen=True)
 class Decoded:
     """One continuation as it was decoded."""
 
-    token_ids: tuple[int, ...]
-    """Every token that was decoded, those of a stop string included."""
+    pieces: Prompt
+    """Every token that was decoded, those of a stop string included; empty where an engine does not tell."""
     tokens: tuple[Token, ...]
     """Places in `written` and log-probabilities (natural, before any temperature) of the same tokens, one for one."""
     written: str
@@ -49,27 +78,68 @@ class Decoded:
     """The same without the stop string."""
     finish_reason: str | None
     """"stop" or "length"."""
+    count: int
+    """How many tokens were decoded."""
 
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What a grid's provenance says of the engine."""
+    """What a grid's provenance says of the engine; equal for every part of one collection."""
 
     name: str
     version: str | None
+    continues: str | None
+    """What a cut trace is continued from: "token ids", "text", or None where it cannot be."""
 
 
-class Engine(Protocol):
-    """Runs a model. Calls may overlap; the engine bounds how many it really makes at once."""
+@dataclass
+class Usage:
+    """What an engine has read and written since it started, in tokens."""
+
+    prompt: int = 0
+    """Tokens of prompts."""
+    cached: int | None = None
+    """Those of them that came from a prefix cache; None while the engine has told nothing of one."""
+    decoded: int = 0
+
+    def add(self, prompt: int, cached: int | None, decoded: int) -> None:
+        """Count one request."""
+        self.prompt += prompt
+        self.decoded += decoded
+        if cached is not None:
+            self.cached = (self.cached or 0) + cached
+
+
+class Sampler(Protocol):
+    """Runs a model to the ends of its traces. Calls may overlap; the engine bounds what it really does at once."""
+
+    @property
+    def usage(self) -> Usage:
+        """What was read and written since the engine was made."""
 
     async def establish(self) -> EngineFacts:
-        """Find out by trying that everything below works; raises CannotContinueError if not."""
+        """Find out by trying that everything else works; raises CollectError, CannotContinueError if it cannot."""
 
-    async def encode(self, text: str, *, start: bool) -> tuple[int, ...]:
-        """Give the token ids of `text`, with the model's start token in front where `start` is set."""
+    def sample(
+        self, asked: Asked, count: int, sampling: Sampling, seed: int
+    ) -> AsyncIterator[list[tuple[int, Decoded]]]:
+        """Draw `count` independent traces, numbered from 0; yields them as they finish, some at a time.
 
-    async def sample(self, prompt: Sequence[int], count: int, sampling: Sampling, seed: int) -> list[Decoded]:
-        """Draw `count` independent continuations of `prompt`; equal seeds ask for equal draws."""
+        Equal seeds ask for equal draws.
+        """
 
-    async def answer(self, prompts: Sequence[Sequence[int]], max_tokens: int, stop: Sequence[str]) -> list[Decoded]:
+    async def close(self) -> None:
+        """Let go of what the engine holds."""
+
+
+class Engine(Sampler, Protocol):
+    """A sampler that can also continue a text from wherever it is cut."""
+
+    async def prompt(self, asked: Asked) -> Prompt:
+        """Give the prompt that traces of `asked` continue."""
+
+    async def encode(self, text: str) -> Prompt:
+        """Give the pieces of a text in the middle of a prompt."""
+
+    async def answer(self, prompts: Sequence[Prompt], max_tokens: int, stop: Sequence[str]) -> list[Decoded]:
         """Continue each prompt greedily, in the order given."""

@@ -1,182 +1,249 @@
-"""Any server that speaks the OpenAI completions API and can continue from token ids, vLLM's above all.
+"""Any server that speaks the OpenAI completions API and can continue a partial answer, vLLM's above all.
 
-Cutting a trace by the model's own tokens and continuing from exactly that cut needs two things beyond the plain API:
-prompts given as token ids and `return_token_ids`. vLLM has both. `establish` tries them on a sentence before anything
-is collected, because a server that lacks one rarely says so: it ignores the field, or counts ids as text.
+A trace is cut by the model's own tokens and continued from exactly that cut. vLLM's server takes prompts as token ids
+and returns ids, so that a cut is exact. Others (llama.cpp's) return the text of each token: the cut is a text there,
+which the server reads into tokens anew. `establish` finds out which it is on a few sentences before anything is
+collected, because a server that lacks something rarely says so: it ignores the field, or counts ids as text.
 """
 
 import asyncio
-import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import openai
-from openai.types import Completion, CompletionChoice
+from openai.types import CompletionChoice
 
+from envdata.collect.chat_template import ChatTemplate
 from envdata.collect.engine import (
+    Asked,
     CannotContinueError,
     CollectError,
+    Conversation,
     Decoded,
     EngineFacts,
-    EngineGoneError,
+    Prompt,
     QuestionFailedError,
     Sampling,
+    Usage,
 )
-from envdata.collect.extraction import Token
+from envdata.collect.openai_client import Client
+from envdata.collect.openai_replies import decoded, ids_of
 
-TRIAL = "Problem: What is 2 + 2?\nAnswer:"
+TRIALS = (
+    "The days of the week are Monday, Tuesday, Wednesday, Thursday, Friday, Saturday and Sunday. "
+    "The days of the week are Monday, Tuesday,",
+    "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20. 1, 2, 3, 4, 5, 6,",
+    "A, B, C, D, E, F, G, H, I, J, K, L, M, N. A, B, C, D, E, F,",
+)
+"""Texts that every model goes on with in one way only, and each longer than a block of a prefix cache."""
 
-_FINAL_STATUSES = {401: "refuses the key", 403: "forbids the request", 404: "does not know the model or the path"}
+TRACES_A_REQUEST = 16
+"""Where a server can draw several at once: few enough that the first ones are probed while others are drawn."""
 
 
 class OpenAIServer:
     """An `envdata.collect.engine.Engine` behind a URL such as http://127.0.0.1:8000/v1."""
 
-    def __init__(
-        self,
-        url: str,
-        model: str,
-        *,
-        api_key: str = "none",
-        concurrency: int = 4,
-        timeout: float = 900.0,
-        retries: int = 4,
-    ) -> None:
-        """At most `concurrency` requests are under way; each may take `timeout` seconds, and `retries` more."""
-        self.url, self.model, self.timeout = url, model, timeout
-        self._client = openai.AsyncOpenAI(base_url=url, api_key=api_key, timeout=timeout, max_retries=retries)
-        self._slots = asyncio.Semaphore(concurrency)
-        self._encoded: dict[tuple[str, bool], tuple[int, ...]] = {}
+    def __init__(self, client: Client, *, template: ChatTemplate | None = None) -> None:
+        """Ask through `client`; conversations are written out by `template`, or else by the server."""
+        self._client = client
+        self._template = template
+        self._by_ids = True
+        self._several = True
+        self._logprobs = 0
+        self._encoded: dict[tuple[str, bool], Prompt] = {}
+
+    @property
+    def usage(self) -> Usage:
+        """What was read and written, trials included."""
+        return self._client.usage
 
     async def establish(self) -> EngineFacts:
-        """Continue a sentence from the ids of its first token and compare what comes back with what was sent."""
-        why = "cannot continue from token ids with log-probabilities, which probing needs"
-        out = "use a server that can, such as vLLM's"
+        """Continue a sentence from its first token and compare what comes back with what was sent."""
+        why = f"{self._client.url} cannot continue a partial answer with log-probabilities, which probing needs"
+        out = "use a server that can, such as vLLM's or llama.cpp's, or collect final answers only with --no-probe"
         try:
-            first = await self._complete(prompt=TRIAL, max_tokens=2, temperature=0, logprobs=0)
-            begun = [*_extra(first.choices[0], "prompt_token_ids"), *_extra(first.choices[0], "token_ids")[:1]]
-            second = await self._complete(prompt=begun, max_tokens=2, temperature=0, logprobs=0)
-            back = _extra(second.choices[0], "prompt_token_ids")
-            _decoded(second.choices[0])
+            if not await self._continues_ids():
+                self._by_ids = False
+                await self._continues_text()
         except (LookupError, QuestionFailedError) as error:
-            raise CannotContinueError(f"{self.url} {why} ({error}); {out}") from None
-        if list(back) != begun:
-            raise CannotContinueError(f"{self.url} {why} (it read a prompt of ids as another text); {out}")
-        return await self._facts()
+            raise CannotContinueError(f"{why} ({error}); {out}") from None
+        self._several = await self._draws_several()
+        name, version = await self._client.identity()
+        return EngineFacts(name, version, "token ids" if self._by_ids else "text")
 
-    async def encode(self, text: str, *, start: bool) -> tuple[int, ...]:
-        """Let the server tokenise `text`: one token is decoded and thrown away."""
-        if (text, start) not in self._encoded:
-            reply = await self._complete(prompt=text, max_tokens=1, temperature=0, extra={"add_special_tokens": start})
-            self._encoded[text, start] = tuple(_extra(reply.choices[0], "prompt_token_ids"))
-        return self._encoded[text, start]
+    async def _continues_ids(self) -> bool:
+        try:
+            first = await self._ask(prompt=TRIALS[0], max_tokens=2)
+            begun = [*ids_of(first, "prompt_token_ids"), *ids_of(first, "token_ids")[:1]]
+        except (LookupError, QuestionFailedError):
+            # Without the field, or refusing it.
+            return False
+        second = await self._ask(prompt=begun, max_tokens=2)
+        if ids_of(second, "prompt_token_ids") != begun:
+            raise LookupError("it read a prompt of ids as another text")
+        decoded(second, by_ids=True)
+        return True
 
-    async def sample(self, prompt: Sequence[int], count: int, sampling: Sampling, seed: int) -> list[Decoded]:
-        """Draw `count` traces, in as many requests as the server makes of it."""
+    async def _continues_text(self) -> None:
+        """Raise LookupError unless a text cut after a token goes on with the token that came next."""
+        for trial in TRIALS:
+            try:
+                whole = decoded(await self._ask(prompt=trial, max_tokens=4), by_ids=False)
+            except LookupError:
+                # Some servers take 0 for none at all.
+                self._logprobs = 1
+                whole = decoded(await self._ask(prompt=trial, max_tokens=4), by_ids=False)
+            if len(whole.pieces) < 3:
+                raise LookupError("its replies do not tell the tokens of a text")
+            cut = trial + "".join(map(str, whole.pieces[:2]))
+            rest = decoded(await self._ask(prompt=cut, max_tokens=1), by_ids=False)
+            # A tie between two tokens may fall either way, and tokens may be joined anew: one trial in three is enough.
+            if rest.pieces and rest.pieces[0] == whole.pieces[2]:
+                return
+        raise LookupError("a text that was cut did not go on as the whole one had")
+
+    async def _draws_several(self) -> bool:
+        reply = await self._client.complete(prompt=TRIALS[0], n=2, max_tokens=1, temperature=1.0, seed=1)
+        return len(reply.choices) == 2
+
+    async def prompt(self, asked: Asked) -> Prompt:
+        """Let the server write out and tokenise what is asked, as far as it can."""
+        if isinstance(asked, str):
+            return await self._tokenised(asked, start=True)
+        if self._template is not None:
+            text = self._template.render(asked)
+            return await self._tokenised(text, start=not self._template.writes_start)
+        return await self._by_server(asked)
+
+    async def encode(self, text: str) -> Prompt:
+        """Let the server tokenise `text`."""
+        return await self._tokenised(text, start=False)
+
+    async def sample(
+        self, asked: Asked, count: int, sampling: Sampling, seed: int
+    ) -> AsyncIterator[list[tuple[int, Decoded]]]:
+        """Draw `count` traces, a few a request where the server draws several at once."""
+        prompt = await self.prompt(asked)
+        most = TRACES_A_REQUEST if self._several else 1
+        requests = [
+            asyncio.ensure_future(self._draw(prompt, first, min(most, count - first), sampling, seed))
+            for first in range(0, count, most)
+        ]
+        try:
+            for finished in asyncio.as_completed(requests):
+                yield await finished
+        finally:
+            for request in requests:
+                request.cancel()
+            await asyncio.gather(*requests, return_exceptions=True)
+
+    async def answer(self, prompts: Sequence[Prompt], max_tokens: int, stop: Sequence[str]) -> list[Decoded]:
+        """Continue all prompts in one request; one by one where prompts are texts."""
+        if not prompts:
+            return []
+        arguments: dict[str, Any] = {
+            "temperature": 0,
+            "max_tokens": max_tokens,
+            "stop": list(stop) or openai.omit,
+            "logprobs": self._logprobs,
+            "probing": True,
+        }
+        if not self._by_ids:
+            # llama.cpp's servers take one prompt a request, or answer lists of them in an order of their own.
+            replies = await asyncio.gather(
+                *(self._client.complete(prompt=_text(prompt), **arguments) for prompt in prompts)
+            )
+            return [self._read(_only(reply.choices, self._client.url)) for reply in replies]
+        reply = await self._client.complete(
+            prompt=[list(prompt) for prompt in prompts], extra_body={"return_token_ids": True}, **arguments
+        )
+        choices = sorted(reply.choices, key=lambda choice: choice.index)
+        if [choice.index for choice in choices] != list(range(len(prompts))):
+            raise QuestionFailedError(f"{self._client.url} sent {len(choices)} completions for {len(prompts)} prompts")
+        return [self._read(choice) for choice in choices]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _draw(
+        self, prompt: Prompt, first: int, count: int, sampling: Sampling, seed: int
+    ) -> list[tuple[int, Decoded]]:
+        """Draw traces number `first` to `first + count - 1`, in as many requests as the server makes of it."""
         drawn: list[Decoded] = []
+        extra = {"top_k": sampling.top_k, "min_p": sampling.min_p}
         while len(drawn) < count:
             # Some servers give one completion whatever n says; the seed moves on, or all of them would be the same.
-            reply = await self._complete(
-                prompt=list(prompt),
+            reply = await self._client.complete(
+                prompt=list(prompt) if self._by_ids else _text(prompt),
                 n=count - len(drawn),
-                seed=seed + len(drawn),
+                seed=seed + first + len(drawn),
                 temperature=sampling.temperature,
                 top_p=openai.omit if sampling.top_p is None else sampling.top_p,
                 max_tokens=sampling.max_tokens,
                 stop=list(sampling.stop) or openai.omit,
-                logprobs=0,
+                logprobs=self._logprobs,
+                extra_body={
+                    **({"return_token_ids": True, "skip_special_tokens": False} if self._by_ids else {}),
+                    **{name: value for name, value in extra.items() if value is not None},
+                },
             )
             if not reply.choices:
-                raise QuestionFailedError(f"{self.url} sent a reply without a completion")
+                raise QuestionFailedError(f"{self._client.url} sent a reply without a completion")
             drawn.extend(map(self._read, reply.choices))
-        return drawn[:count]
+        return list(enumerate(drawn[:count], start=first))
 
-    async def answer(self, prompts: Sequence[Sequence[int]], max_tokens: int, stop: Sequence[str]) -> list[Decoded]:
-        """Continue all prompts in one request."""
-        if not prompts:
-            return []
-        reply = await self._complete(
-            prompt=[list(prompt) for prompt in prompts],
-            temperature=0,
-            max_tokens=max_tokens,
-            stop=list(stop) or openai.omit,
-            logprobs=0,
+    async def _by_server(self, asked: Conversation) -> Prompt:
+        """Let the server apply the model's own template: vLLM's gives token ids, llama.cpp's a text."""
+        options = {"chat_template_kwargs": dict(asked.options)} if asked.options else {}
+        body = {"model": self._client.model, "messages": asked.messages(), "add_generation_prompt": True, **options}
+        if self._by_ids:
+            reply = await self._client.post("/tokenize", body) or {}
+            if isinstance(tokens := reply.get("tokens"), list):
+                return (*tokens, *await self._tokenised(asked.begun, start=False))
+        else:
+            reply = await self._client.post("/apply-template", body) or {}
+            if isinstance(text := reply.get("prompt"), str):
+                return (text + asked.begun,)
+        raise CollectError(
+            f"{self._client.url} does not apply the model's chat template for others to continue; give the template "
+            "with --chat-template, or whole prompts with --template and no --chat"
         )
-        choices = sorted(reply.choices, key=lambda choice: choice.index)
-        if [choice.index for choice in choices] != list(range(len(prompts))):
-            raise QuestionFailedError(f"{self.url} sent {len(choices)} completions for {len(prompts)} prompts")
-        return [self._read(choice) for choice in choices]
+
+    async def _tokenised(self, text: str, *, start: bool) -> Prompt:
+        if not text or not self._by_ids:
+            return (text,) if text else ()
+        if (text, start) not in self._encoded:
+            # One token is decoded and thrown away.
+            reply = await self._ask(prompt=text, max_tokens=1, add_special_tokens=start)
+            self._encoded[text, start] = tuple(ids_of(reply, "prompt_token_ids"))
+        return self._encoded[text, start]
+
+    async def _ask(self, *, prompt: str | list[int], max_tokens: int, **extra: Any) -> CompletionChoice:
+        """Ask for one greedy completion."""
+        reply = await self._client.complete(
+            prompt=prompt,
+            max_tokens=max_tokens,
+            temperature=0,
+            logprobs=self._logprobs,
+            extra_body={**({"return_token_ids": True} if self._by_ids else {}), **extra},
+            probing=True,
+        )
+        return _only(reply.choices, self._client.url)
 
     def _read(self, choice: CompletionChoice) -> Decoded:
         try:
-            return _decoded(choice)
+            return decoded(choice, by_ids=self._by_ids)
         except LookupError as error:
-            raise QuestionFailedError(f"{self.url} sent a reply that cannot be used: {error}") from None
-
-    async def _complete(self, *, extra: dict[str, Any] | None = None, **arguments: Any) -> Completion:
-        extended = {"return_token_ids": True, **(extra or {})}
-        try:
-            async with self._slots:
-                reply: Completion = await self._client.completions.create(
-                    model=self.model, extra_body=extended, **arguments
-                )
-                return reply
-        except openai.APITimeoutError:
-            raise EngineGoneError(
-                f"{self.url} did not answer within {self.timeout:g} s; look at the server's log"
-            ) from None
-        except openai.APIConnectionError as error:
-            cause = error.__cause__ or error
-            raise EngineGoneError(f"{self.url} cannot be reached ({cause}); start the server and try again") from None
-        except openai.APIStatusError as error:
-            reason = _FINAL_STATUSES.get(error.status_code)
-            if reason:
-                raise CollectError(f"{self.url} {reason} ({error.status_code}: {error.message})") from None
-            raise QuestionFailedError(f"{self.url} answered {error.status_code}: {error.message}") from None
-        except openai.APIError as error:
-            raise QuestionFailedError(f"{self.url} sent what is not a completion: {error.message}") from None
-
-    async def _facts(self) -> EngineFacts:
-        try:
-            models = await self._client.models.list()
-            owner = next((model.owned_by for model in models.data if model.id == self.model), None)
-            if owner != "vllm":
-                return EngineFacts(owner or "OpenAI-compatible server", None)
-            root = str(self._client.base_url).rstrip("/").removesuffix("/v1")
-            reply = await self._client.get(f"{root}/version", cast_to=dict[str, str])
-            return EngineFacts("vllm", reply.get("version"))
-        except openai.APIError:
-            # Neither is needed to collect; a server without them is told apart by its URL alone.
-            return EngineFacts("OpenAI-compatible server", None)
+            raise QuestionFailedError(f"{self._client.url} sent a reply that cannot be used: {error}") from None
 
 
-def _extra(choice: CompletionChoice, name: str) -> list[int]:
-    """Give one of vLLM's own fields of a choice; raises LookupError where the server does not send it."""
-    value = (choice.model_extra or {}).get(name)
-    if not isinstance(value, list):
-        raise LookupError(f"its replies have no {name}")
-    return value
+def _only(choices: Sequence[CompletionChoice], url: str) -> CompletionChoice:
+    if len(choices) != 1:
+        raise QuestionFailedError(f"{url} sent {len(choices)} completions for one prompt")
+    return choices[0]
 
 
-def _decoded(choice: CompletionChoice) -> Decoded:
-    token_ids = _extra(choice, "token_ids")
-    if not token_ids:
-        return Decoded((), (), choice.text, choice.text, choice.finish_reason)
-    given = choice.logprobs
-    if given is None or not given.token_logprobs or not given.tokens:
-        raise LookupError("its replies have no log-probabilities")
-    if not len(token_ids) == len(given.token_logprobs) == len(given.tokens):
-        raise LookupError(f"a reply has {len(token_ids)} token ids and {len(given.token_logprobs)} log-probabilities")
-    starts = given.text_offset or _running(given.tokens)
-    # An offset counts from the start of the continuation; the last token ends where its own text does.
-    ends = [*starts[1:], starts[-1] + len(given.tokens[-1])]
-    tokens = tuple(Token(*place) for place in zip(starts, ends, given.token_logprobs, strict=True))
-    written = "".join(given.tokens)
-    if not written.startswith(choice.text):
-        # Tokens that are parts of a character have no text of their own; then only the whole text is right.
-        written = choice.text
-    return Decoded(tuple(token_ids), tokens, written, choice.text, choice.finish_reason)
-
-
-def _running(texts: Sequence[str]) -> list[int]:
-    return list(itertools.accumulate((len(text) for text in texts[:-1]), initial=0))
+def _text(prompt: Prompt) -> str:
+    return "".join(map(str, prompt))

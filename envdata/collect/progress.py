@@ -36,6 +36,17 @@ class Progress:
         self._done += 1
         self._write()
 
+    @property
+    def finished(self) -> int:
+        """Questions finished so far, earlier runs' included."""
+        return self._done
+
+    def failed(self, question: str, why: str) -> None:
+        """Say that a question was left out."""
+        clear = "\r\x1b[K" if self._stream.isatty() else ""
+        self._stream.write(f"{clear}left out: {question[:60]!r}: {why}\n")
+        self._write(force=True)
+
     def end(self) -> None:
         """Write the last state and leave the line."""
         self._write(force=True)

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from envdata.collect.branches import collect_question
-from envdata.collect.engine import CollectError, Engine, EngineFacts, QuestionFailedError
+from envdata.collect.branches import collect_question, together
+from envdata.collect.engine import CannotContinueError, CollectError, EngineFacts, QuestionFailedError, Sampler, Usage
 from envdata.collect.parts import STARTED, Parts
 from envdata.collect.progress import Progress
 from envdata.collect.questions import Question, fingerprint
@@ -20,7 +20,10 @@ from envdata.collect.spelling import Speller, make_speller, spelt_branches, spel
 from envdata.grid import BranchRow, write_grid
 
 FAILURES_IN_A_ROW = 3
-"""So many questions that fail one after the other are taken for a broken server."""
+"""So many questions that fail one after the other, and none ever collected, are taken for a wrong setting."""
+
+MANY_FAILURES_IN_A_ROW = 20
+"""So many are taken for a broken server, whatever was collected before."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +48,31 @@ class Outcome:
     """Questions in the grid."""
     left_out: dict[str, str]
     """Questions that the engine failed, by their text, with the last error."""
+    usage: Usage
+    """What this call's requests read and wrote, in tokens."""
 
 
 async def collect(
-    engine: Engine, questions: Sequence[Question], settings: Settings, source: Source, out: Path, *, at_once: int = 2
+    engine: Sampler, questions: Sequence[Question], settings: Settings, source: Source, out: Path, *, at_once: int = 2
 ) -> Outcome:
     """Collect a grid to `out`, going on from what an earlier call left; `at_once` questions are under way together.
 
     Raises CollectError; everything finished until then is kept. Questions that failed are asked again by the next call.
-    Raises QuestionError for a reference answer that is none.
+    Raises QuestionError for a reference answer that is none. The engine is closed at the end.
     """
     parts_folder = out.with_name(out.name + ".parts")
     if out.exists() and not parts_folder.exists():
         raise CollectError(f"{out} is there already; delete it or choose another --out")
     with closing(make_speller(settings.answers)) as speller:
-        return await _collect(engine, spelt_questions(questions, speller), settings, speller, source, out, at_once)
+        spelt = spelt_questions(questions, speller)
+        try:
+            return await _collect(engine, spelt, settings, speller, source, out, at_once)
+        finally:
+            await engine.close()
 
 
 async def _collect(
-    engine: Engine,
+    engine: Sampler,
     questions: Sequence[Question],
     settings: Settings,
     speller: Speller,
@@ -72,6 +81,8 @@ async def _collect(
     at_once: int,
 ) -> Outcome:
     facts = await engine.establish()
+    if settings.probes and facts.continues is None:
+        raise CannotContinueError(f"{facts.name} gives final answers only; use --no-probe")
     parts = Parts(out, {**_plan(facts, questions, settings, source), "spelling": speller.facts()})
     try:
         left_out = await _collect_missing(engine, questions, settings, speller, parts, at_once)
@@ -93,11 +104,11 @@ async def _collect(
             parts.remove()
     finally:
         parts.close()
-    return Outcome(len(finished), left_out)
+    return Outcome(len(finished), left_out, engine.usage)
 
 
 async def _collect_missing(
-    engine: Engine, questions: Sequence[Question], settings: Settings, speller: Speller, parts: Parts, at_once: int
+    engine: Sampler, questions: Sequence[Question], settings: Settings, speller: Speller, parts: Parts, at_once: int
 ) -> dict[str, str]:
     done = parts.done()
     waiting = iter([number for number in range(len(questions)) if number not in done])
@@ -115,22 +126,21 @@ async def _collect_missing(
             except QuestionFailedError as error:
                 left_out[questions[number].text] = str(error)
                 failures += 1
-                if failures >= FAILURES_IN_A_ROW:
+                limit = MANY_FAILURES_IN_A_ROW if progress.finished else FAILURES_IN_A_ROW
+                if failures >= limit:
                     raise CollectError(
                         f"{failures} questions failed one after the other, the last with: {error}"
                     ) from None
+                progress.failed(questions[number].text, str(error))
                 continue
             failures = 0
             parts.write(number, branches)
             progress.question()
 
     try:
-        async with asyncio.TaskGroup() as group:
+        async with together() as group:
             for _ in range(at_once):
                 group.create_task(work())
-    except* CollectError as failed:
-        # All workers meet the same dead server or full disk; one of their errors says it.
-        raise failed.exceptions[0] from None
     finally:
         progress.end()
     return left_out

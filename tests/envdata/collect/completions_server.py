@@ -1,9 +1,12 @@
-"""A small server that speaks the completions wire format as vLLM does, over real HTTP, with a toy for a model.
+"""A small server that speaks the wire formats of vLLM's and llama.cpp's servers over HTTP, with a toy for a model.
 
 A token is one character and its id the character's code point, after a start token (id 2) where special tokens are
 asked for. The toy solves "What is A * B?" by writing "A * B = C." and the answer; every third trace, by its seed, gets
 C wrong by one and every fifth is cut short of an answer. Made to answer, it gives the last number that stands before
-"Answer:".
+"Answer:". A text that it knows nothing of it goes on with by the place of each character.
+
+It answers chats too: `/tokenize` and `/apply-template` write messages out as "<role>content" lines, and a trace of a
+chat thinks first, between <think> and </think>.
 """
 
 import json
@@ -25,10 +28,19 @@ class Behaviour:
 
     token_ids: bool = True
     logprobs: bool = True
+    llama: bool = False
+    """Whether it is llama.cpp's: no ids in vLLM's way, tokens listed under `logprobs.content`, none for logprobs=0."""
+    forgets: bool = False
+    """Whether a partial answer is taken for a new question, as a chat endpoint would."""
+    usage: bool = True
+    newer: bool = False
+    """Whether a chat must give its limit as max_completion_tokens."""
     one_completion: bool = False
     """One completion a request, whatever n says."""
     seconds: float = 0.0
     """How long a sampling request takes."""
+    holds_after: int | None = None
+    """After so many sampling requests, further ones get no reply until this is changed."""
     broken_for: str = ""
     """Prompts that hold this text are answered with a server error."""
     dies_after: int | None = None
@@ -38,15 +50,31 @@ class Behaviour:
 
     def sampled(self) -> list[str]:
         """The prompts that traces were asked for, in order."""
-        return [decode(body["prompt"]) for body in self.requests if body.get("temperature")]
+        return [_asked(body) for body in self.requests if body.get("temperature") and "What is" in _asked(body)]
 
     def probed(self) -> list[str]:
         """The prompts that were probed, in order."""
-        return [decode(ids) for body in self.requests if isinstance(body["prompt"][0], list) for ids in body["prompt"]]
+        bodies = [body for body in self.requests if body.get("temperature") == 0 and "prompt" in body]
+        lists = [ids for body in bodies if isinstance(body["prompt"][0], list) for ids in body["prompt"]]
+        texts = [body["prompt"] for body in bodies if isinstance(body["prompt"], str) and "What is" in body["prompt"]]
+        return [decode(ids) for ids in lists] or texts
+
+
+def _asked(body: dict[str, Any]) -> str:
+    if "messages" in body:
+        return str(body["messages"][-1]["content"])
+    return body["prompt"] if isinstance(body["prompt"], str) else decode(body["prompt"])
+
+
+def written_out(messages: Sequence[dict[str, str]]) -> str:
+    """The toy's chat template."""
+    return "".join(f"<{message['role']}>{message['content']}\n" for message in messages) + "<assistant>"
 
 
 def decode(ids: Sequence[int]) -> str:
-    """The text of token ids."""
+    """The text of token ids; of several prompts, the first one's."""
+    if isinstance(ids[0], list):
+        return decode(ids[0])
     return "".join(chr(i) for i in ids if i != START)
 
 
@@ -55,11 +83,22 @@ def trace(prompt: str, seed: int) -> str:
     a, b = (int(n) for n in re.findall(r"What is (\d+) \* (\d+)\?", prompt)[-1])
     result = a * b + (seed % 3 == 0)
     words = f" {a} * {b} = {result}.\nAnswer: {result}\n\nProblem:"
+    if "<assistant>" in prompt:
+        words = f"{a} * {b} = {result}. </think>\n\nIt is \\boxed{{{result}}}"
+        words = words if prompt.endswith("<think>") else f"<think>{words}"
+        return words[:12] if seed % 5 == 0 else words
     return words[:9] if seed % 5 == 0 else words
 
 
 def probed(prompt: str) -> str:
     """What the toy writes when it is made to answer, or goes on with an answer it has begun."""
+    if "What is" not in prompt:
+        return "".join(chr(97 + (len(prompt) + place) * 7 % 26) for place in range(8))
+    if "<assistant>" in prompt:
+        thought, _, answered = prompt.partition("<assistant>")[2].partition("</think>")
+        begun = answered.rpartition("\\boxed{")[2] if "\\boxed{" in answered else ""
+        result = (re.findall(r"[0-9]+", thought) or ["?"])[-1]
+        return f"{result}}}. So it is".removeprefix(begun)
     before, _, begun = prompt.rpartition("Answer:")
     numbers = re.findall(r"[0-9]+", before)
     if not numbers:
@@ -82,9 +121,38 @@ def completion(body: dict[str, Any], behaviour: Behaviour) -> dict[str, Any]:
         for number in range(count):
             text = decode(ids)
             sampling = body.get("temperature", 0) > 0
-            written = trace(text, body["seed"] + number) if sampling else probed(text)
+            text = "nothing" if behaviour.forgets and "What is" not in text else text
+            known = sampling and "What is" in text
+            written = trace(text, body["seed"] + number) if known else probed(text)
             choices.append(_choice(len(choices), ids, written, body, behaviour))
-    return {"id": "cmpl-1", "object": "text_completion", "created": 0, "model": body["model"], "choices": choices}
+    reply = {"id": "cmpl-1", "object": "text_completion", "created": 0, "model": body["model"], "choices": choices}
+    if behaviour.usage:
+        decoded = sum(choice.pop("decoded") for choice in choices)
+        details = {"cached_tokens": len(prompts[0]) // 2}
+        reply["usage"] = {
+            "prompt_tokens": len(prompts[0]),
+            "completion_tokens": decoded,
+            "prompt_tokens_details": details,
+        }
+        reply["usage"]["total_tokens"] = decoded + len(prompts[0])
+    return reply
+
+
+def chat(body: dict[str, Any], behaviour: Behaviour) -> dict[str, Any]:
+    """The reply to one chat request: its thinking is sent apart, as vLLM's reasoning parsers do."""
+    prompt = written_out(body["messages"])
+    limit = body.get("max_tokens") or body.get("max_completion_tokens")
+    whole = trace(prompt, body.get("seed", 0)) if "What is" in prompt else "<think></think>yes"
+    written = whole[:limit]
+    thought, ended, answer = written.removeprefix("<think>").partition("</think>")
+    message = {"role": "assistant", "content": answer if ended else None, "reasoning_content": thought}
+    reason = "stop" if written == whole and ended else "length"
+    choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
+    reply = {"id": "chat-1", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+    if behaviour.usage:
+        reply["usage"] = {"prompt_tokens": len(prompt), "completion_tokens": len(written)}
+        reply["usage"]["total_tokens"] = len(prompt) + len(written)
+    return reply
 
 
 def _choice(index: int, ids: list[int], written: str, body: dict[str, Any], behaviour: Behaviour) -> dict[str, Any]:
@@ -99,7 +167,14 @@ def _choice(index: int, ids: list[int], written: str, body: dict[str, Any], beha
         "text": decoded if text is None else text,
         "finish_reason": reason,
         "logprobs": None,
+        "decoded": len(decoded),
     }
+    if behaviour.llama:
+        if behaviour.logprobs and body.get("logprobs"):
+            sure = [-float(c) / 8 if c.isdigit() else -1.0 for c in decoded]
+            content = [{"id": ord(c), "token": c, "logprob": p} for c, p in zip(decoded, sure, strict=True)]
+            choice["logprobs"] = {"content": content}
+        return choice
     if behaviour.logprobs and body.get("logprobs") is not None:
         choice["logprobs"] = {
             "tokens": list(decoded),
@@ -108,7 +183,7 @@ def _choice(index: int, ids: list[int], written: str, body: dict[str, Any], beha
             "text_offset": list(range(len(decoded))),
             "top_logprobs": None,
         }
-    if behaviour.token_ids and body.get("return_token_ids"):
+    if behaviour.token_ids and not behaviour.llama and body.get("return_token_ids"):
         choice |= {"token_ids": list(map(ord, decoded)), "prompt_token_ids": ids}
     return choice
 
@@ -124,7 +199,8 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
             if self.path == "/version":
                 self._send(200, {"version": "0.0.1"})
                 return
-            model = {"id": "toy", "object": "model", "created": 0, "owned_by": "vllm"}
+            owner = "llamacpp" if behaviour.llama else "vllm"
+            model = {"id": "toy", "object": "model", "created": 0, "owned_by": owner}
             self._send(200, {"object": "list", "data": [model]})
 
         def do_POST(self) -> None:
@@ -138,14 +214,25 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
                 self._send(*reply)
 
         def _reply(self, body: dict[str, Any]) -> tuple[int, object]:
+            if self.path in ("/tokenize", "/apply-template"):
+                text = written_out(body["messages"])
+                known = self.path == ("/apply-template" if behaviour.llama else "/tokenize")
+                tokens = {"tokens": [START, *map(ord, text)], "prompt": text}
+                return (200, tokens) if known else (404, {"error": {"message": "no such path"}})
             behaviour.requests.append(body)
             if body["model"] != "toy":
                 return 404, {"error": {"message": f"no model {body['model']}"}}
-            prompt = body["prompt"] if isinstance(body["prompt"], str) else ""
-            if behaviour.broken_for and behaviour.broken_for in prompt:
+            if behaviour.broken_for and behaviour.broken_for in _asked(body):
                 return 400, {"error": {"message": "this prompt hurts"}}
+            if "messages" in body:
+                if behaviour.newer and "max_tokens" in body:
+                    return 400, {"error": {"message": "max_tokens is not supported, use max_completion_tokens"}}
+                return 200, chat(body, behaviour)
             if body.get("temperature"):
                 time.sleep(behaviour.seconds)
+                position = len(behaviour.sampled())
+                while behaviour.holds_after is not None and position > behaviour.holds_after:
+                    time.sleep(0.02)
             return 200, completion(body, behaviour)
 
         def _send(self, status: int, content: object) -> None:

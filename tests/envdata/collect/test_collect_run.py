@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from envdata.collect.engine import CannotContinueError, CollectError, EngineGoneError, Sampling
+from envdata.collect.openai_client import Client
 from envdata.collect.openai_server import OpenAIServer
 from envdata.collect.questions import Question
 from envdata.collect.run import Source, collect
@@ -40,7 +41,7 @@ def url(behaviour):
 
 
 def run(url, out, *, questions=QUESTIONS, settings=SETTINGS, model="toy", at_once=2):
-    engine = OpenAIServer(url, model, concurrency=4, timeout=10, retries=0)
+    engine = OpenAIServer(Client(url, model, concurrency=4, timeout=10, retries=0))
     return asyncio.run(collect(engine, questions, settings, SOURCE, out, at_once=at_once))
 
 
@@ -72,9 +73,16 @@ def test_the_grid_says_where_it_comes_from(url, tmp_path):
     run(url, out)
     grid = Grid.load(out)
     assert (grid.interval, len(grid.questions), grid.gold_answers[1]) == (4, 5, "20")
-    assert grid.provenance["engine"] == {"name": "vllm", "version": "0.0.1"}
+    assert grid.provenance["engine"] == {"name": "vllm", "version": "0.0.1", "continues": "token ids"}
     assert grid.provenance["weights"] == {"toy.bin": "00"}
-    assert grid.provenance["sampling"] == {"temperature": 0.8, "top_p": None, "max_tokens": 40, "stop": ["\n\n"]}
+    assert grid.provenance["sampling"] == {
+        "temperature": 0.8,
+        "top_p": None,
+        "top_k": None,
+        "min_p": None,
+        "max_tokens": 40,
+        "stop": ["\n\n"],
+    }
     assert grid.provenance["prompts"] == {"all": "Problem: {question}\nReasoning:"}
     assert grid.provenance["left_out"] == []
     assert not out.with_name("grid.parquet.parts").exists()
@@ -125,11 +133,13 @@ def test_a_server_that_gives_one_completion_at_a_time(url, behaviour, tmp_path):
     assert records(tmp_path / "single.parquet") == records(tmp_path / "whole.parquet")
 
 
-@pytest.mark.parametrize("lacking", ["token_ids", "logprobs"])
+@pytest.mark.parametrize("lacking", [{"logprobs": False}, {"token_ids": False, "forgets": True}])
 def test_a_server_that_cannot_continue_is_refused_before_anything_is_drawn(url, behaviour, tmp_path, lacking):
-    setattr(behaviour, lacking, False)
-    with pytest.raises(CannotContinueError, match=r"cannot continue from token ids .*use a server that can"):
+    for name, value in lacking.items():
+        setattr(behaviour, name, value)
+    with pytest.raises(CannotContinueError, match=r"cannot continue a partial answer .*--no-probe") as refused:
         run(url, tmp_path / "grid.parquet")
+    assert "\n" not in str(refused.value)
     assert not behaviour.sampled()
     assert not list(tmp_path.iterdir())
 
@@ -219,14 +229,14 @@ def test_killed_at_any_moment_the_same_command_goes_on(command, behaviour, tmp_p
     undisturbed, out = tmp_path / "undisturbed.parquet", tmp_path / "grid.parquet"
     subprocess.run(command(undisturbed), check=True, capture_output=True)
     behaviour.requests.clear()
-    behaviour.seconds = 0.4
     for finished in (1, 3):
+        behaviour.holds_after = len(behaviour.sampled()) + finished - (finished > 1)
         process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for_parts(out, finished)
         process.kill()
         process.wait()
         assert not out.exists()
-    behaviour.seconds = 0.0
+    behaviour.holds_after = None
     done = subprocess.run(command(out), check=True, capture_output=True, text=True)
     assert "5/5 questions" in done.stderr
     assert records(out) == records(undisturbed)
@@ -235,7 +245,7 @@ def test_killed_at_any_moment_the_same_command_goes_on(command, behaviour, tmp_p
 
 
 def test_an_interruption_says_how_to_go_on(command, behaviour, tmp_path):
-    behaviour.seconds = 0.4
+    behaviour.holds_after = 1
     process = subprocess.Popen(command(tmp_path / "grid.parquet"), stderr=subprocess.PIPE, text=True)
     wait_for_parts(tmp_path / "grid.parquet", 1)
     process.send_signal(signal.SIGINT)

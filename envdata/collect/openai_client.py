@@ -1,0 +1,110 @@
+"""Requests to an OpenAI-compatible server, bounded in number, and what its refusals mean for a collection."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import openai
+from openai.types import Completion
+from openai.types.chat import ChatCompletion
+
+from envdata.collect.engine import CollectError, EngineGoneError, QuestionFailedError, Usage
+
+_FINAL_STATUSES = {401: "refuses the key", 403: "forbids the request", 404: "does not know the model or the path"}
+
+_R = TypeVar("_R")
+
+
+class Client:
+    """The openai SDK, with the collector's errors."""
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        api_key: str = "none",
+        concurrency: int = 16,
+        timeout: float = 900.0,
+        retries: int = 4,
+    ) -> None:
+        """At most `concurrency` requests of a kind are under way; each may take `timeout` seconds, and `retries` more.
+
+        Traces and probes wait in lines of their own, so that a probe need not wait for traces that came first.
+        """
+        self.url, self.model, self.timeout = url, model, timeout
+        self.usage = Usage()
+        self._sdk = openai.AsyncOpenAI(base_url=url, api_key=api_key, timeout=timeout, max_retries=retries)
+        self._traces = asyncio.Semaphore(concurrency)
+        self._probes = asyncio.Semaphore(concurrency)
+
+    async def complete(self, *, probing: bool = False, **arguments: Any) -> Completion:
+        """POST /completions. Raises CollectError; QuestionFailedError where only this request is refused."""
+        async with self._probes if probing else self._traces:
+            reply = await self._try(lambda: self._sdk.completions.create(model=self.model, **arguments))
+        if not isinstance(reply, Completion) or not isinstance(reply.choices, list):
+            raise QuestionFailedError(f"{self.url} sent what is not a completion")
+        self._count(reply.usage)
+        return reply
+
+    async def chat(self, **arguments: Any) -> ChatCompletion:
+        """POST /chat/completions, likewise."""
+        async with self._traces:
+            reply = await self._try(lambda: self._sdk.chat.completions.create(model=self.model, **arguments))
+        if not isinstance(reply, ChatCompletion) or not isinstance(reply.choices, list):
+            raise QuestionFailedError(f"{self.url} sent what is not a chat completion")
+        self._count(reply.usage)
+        return reply
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """POST to a path beside the API, such as /tokenize; None if the server does not know it."""
+        root = str(self._sdk.base_url).rstrip("/").removesuffix("/v1")
+        try:
+            reply = await self._try(lambda: self._sdk.post(f"{root}{path}", body=body, cast_to=dict[str, Any]))
+        except (CollectError, QuestionFailedError) as error:
+            if isinstance(error, EngineGoneError):
+                raise
+            return None
+        return reply if isinstance(reply, dict) else None
+
+    async def identity(self) -> tuple[str, str | None]:
+        """Give what the server calls itself, and its version where it is vLLM's."""
+        try:
+            models = await self._sdk.models.list()
+            owner = next((model.owned_by for model in models.data if model.id == self.model), None)
+            if owner != "vllm":
+                return owner or "OpenAI-compatible server", None
+            root = str(self._sdk.base_url).rstrip("/").removesuffix("/v1")
+            reply = await self._sdk.get(f"{root}/version", cast_to=dict[str, str])
+            return "vllm", reply.get("version")
+        except (openai.APIError, AttributeError, TypeError):
+            # Neither is needed to collect; a server without them is told apart by its URL alone.
+            return "OpenAI-compatible server", None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._sdk.close()
+
+    async def _try(self, request: Callable[[], Awaitable[_R]]) -> _R:
+        try:
+            return await request()
+        except openai.APITimeoutError:
+            raise EngineGoneError(
+                f"{self.url} did not answer within {self.timeout:g} s; look at the server's log"
+            ) from None
+        except openai.APIConnectionError as error:
+            cause = error.__cause__ or error
+            raise EngineGoneError(f"{self.url} cannot be reached ({cause}); start the server and try again") from None
+        except openai.APIStatusError as error:
+            reason = _FINAL_STATUSES.get(error.status_code)
+            if reason:
+                raise CollectError(f"{self.url} {reason} ({error.status_code}: {error.message})") from None
+            raise QuestionFailedError(f"{self.url} answered {error.status_code}: {error.message}") from None
+        except openai.APIError as error:
+            raise QuestionFailedError(f"{self.url} sent what is not a completion: {error.message}") from None
+
+    def _count(self, usage: Any) -> None:
+        if usage is not None:
+            details = getattr(usage, "prompt_tokens_details", None)
+            cached = getattr(details, "cached_tokens", None)
+            self.usage.add(usage.prompt_tokens or 0, cached, usage.completion_tokens or 0)
