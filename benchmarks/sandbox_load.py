@@ -28,7 +28,8 @@ from typing import Any
 from sandbox.backends import docker
 from sandbox.backends.base import Backend, Limits
 from sandbox.backends.choose import BACKENDS
-from sandbox.conformance.run import CASES, HONEST, World, fingerprint, judge, play, see, world
+from sandbox.conformance.run import CASES, HONEST, fingerprint, judge, play, see
+from sandbox.conformance.targets import World, world
 from sandbox.host import InfrastructureError
 
 PATIENT = Limits(reply_seconds=300.0, repeat_seconds=600.0, start_seconds=300.0)
@@ -37,7 +38,7 @@ PATIENT = Limits(reply_seconds=300.0, repeat_seconds=600.0, start_seconds=300.0)
 WARM_UP = 40
 """Candidates before the counts that growth is measured from: each worker thread, each import once."""
 
-GROWTH_KB = 100
+GROWTH_KB = 25
 """Resident memory that a candidate may leave, at most: a leaked result alone would be more."""
 
 _SET_CHILD_SUBREAPER = 36

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sandbox.backends.choose import BACKENDS, why_not
+from sandbox.backends.choose import BACKENDS, limits_are, why_not
 
 if TYPE_CHECKING:
     from sandbox.conformance.run import Outcome
@@ -60,7 +60,8 @@ def check_command(names: Sequence[str], wanted: Sequence[str], as_json: bool) ->
     reasons = {name: why_not(name) for name in BACKENDS}
     if not as_json:
         for name, reason in reasons.items():
-            click.echo(f"{name:<12} {'works' if reason is None else 'does not work: ' + reason.splitlines()[0]}")
+            said = f"works; {limits_are(name)}" if reason is None else "does not work: " + reason.splitlines()[0]
+            click.echo(f"{name:<12} {said}")
     asked = names or [name for name in ("docker", "bubblewrap") if reasons[name] is None]
     broken = [name for name in asked if reasons[name] is not None]
     if broken or not asked:
@@ -73,7 +74,8 @@ def check_command(names: Sequence[str], wanted: Sequence[str], as_json: bool) ->
 
 
 def _attack(name: str, wanted: Sequence[str], as_json: bool) -> "list[Outcome]":
-    from sandbox.conformance.run import CASES, Outcome, Suite, world
+    from sandbox.conformance.run import CASES, Outcome, Suite
+    from sandbox.conformance.targets import world
     from sandbox.host import InfrastructureError
 
     chosen = [case for case in CASES if not wanted or any(word in case.name or word == case.group for word in wanted)]

@@ -6,9 +6,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from sandbox.backends import diagnosis, payload, staging
+from sandbox.backends import cgroups, diagnosis, payload, staging
 from sandbox.backends.base import PYTHON_FLAGS, Limits, Running, SandboxUnavailable, clean_environment
 from sandbox.backends.local import LocalRunning
+from sandbox.backends.options import Options
 
 WORKER, PACKAGES = "/autotts/worker", "/autotts/packages"
 """Where our files and those of numpy and its like are in the sandbox."""
@@ -25,13 +26,17 @@ class BubblewrapBackend:
 
     name = "bubblewrap"
 
-    def __init__(self, without: frozenset[str] = frozenset()) -> None:
+    def __init__(self, without: frozenset[str] = frozenset(), options: Options | None = None) -> None:
         """`without` names defences to leave out, for the tests that show what each is good for."""
         self._without = without
+        self._options = options or Options.from_environment()
         self._command: list[str] | None = None
 
     def launch(self, limits: Limits) -> Running:
-        """Start a sandbox; raises SandboxUnavailable with reason and remedy if bubblewrap does not work here."""
+        """Start a sandbox; raises SandboxUnavailable with reason and remedy if bubblewrap does not work here.
+
+        It is in a control group where one can be made; `limits_are` says so.
+        """
         del limits
         if self._command is None:
             found = trial()
@@ -40,10 +45,31 @@ class BubblewrapBackend:
             bwrap = shutil.which("bwrap")
             assert bwrap is not None  # noqa: S101 - the trial ran it
             self._command = command(bwrap, self._without)
-        return LocalRunning(self._command, dict(os.environ) if "environment" in self._without else {})
+        return LocalRunning(self._command, dict(os.environ) if "environment" in self._without else {}, self._group())
+
+    def _group(self) -> cgroups.Group | None:
+        place = cgroups.here()
+        if isinstance(place, cgroups.NoGroups):
+            if os.environ.get(cgroups.VARIABLE, "off") != "off":
+                raise SandboxUnavailable(str(place))
+            return None
+        try:
+            return place.make(self._options, self._without)
+        except OSError as error:
+            raise SandboxUnavailable(
+                f"no control group could be made: {error}; {cgroups.VARIABLE}=off does without"
+            ) from None
 
     def close(self) -> None:
         """There is nothing to release: a sandbox that was killed is gone."""
+
+
+def limits_are() -> str:
+    """What limits a sandbox as a whole here, in a line: the doctor says it."""
+    place = cgroups.here()
+    if isinstance(place, cgroups.NoGroups):
+        return f"limits of each worker alone (rlimits): {place}"
+    return f"limits of the whole sandbox by {place}, and of each worker by rlimits"
 
 
 def trial() -> diagnosis.Diagnosis | None:

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable
 
-from sandbox.backends import bubblewrap, docker
+from sandbox.backends import bubblewrap, docker, process
 from sandbox.backends.base import Backend, SandboxUnavailable
 from sandbox.backends.bubblewrap import BubblewrapBackend
 from sandbox.backends.docker import DockerBackend
@@ -45,6 +45,12 @@ def why_not(name: str) -> str | None:
         found = bubblewrap.trial()
         return None if found is None else str(found)
     return None
+
+
+def limits_are(name: str) -> str:
+    """What limits a sandbox of a backend that works here, in a line."""
+    told = {"docker": docker.limits_are, "bubblewrap": bubblewrap.limits_are, "process": process.limits_are}
+    return told[name]()
 
 
 def _strongest() -> Backend:

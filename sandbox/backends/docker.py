@@ -6,7 +6,6 @@ gVisor may be its runtime: the zygote relays the workers' bytes.
 """
 
 import contextlib
-import functools
 import os
 import select
 import socket
@@ -14,12 +13,13 @@ import ssl
 import struct
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sandbox.backends import image
 from sandbox.backends.base import PYTHON_FLAGS, Limits, Received, Running, SandboxUnavailable, clean_environment
+from sandbox.backends.options import Options
+from sandbox.backends.ownership import boot, owner, started
 from sandbox.streams import Outbox
 
 LABEL = "autotts.sandbox"
@@ -31,37 +31,15 @@ ULIMITS = {"nofile": 256, "core": 0, "nproc": 4096}
 """Of every process. The last counts the processes of nobody's user in all containers: a container's own limit is
 `pids_limit`; but Podman asks for a million where none is given, which within a container of its own it may not have."""
 
+TMPFS = ("rw", "noexec", "nosuid", "nodev", "size=64m")
+"""How the one thing that could be written to is mounted."""
+
 _START = "import sys; sys.path.insert(0, '/autotts'); from sandbox.inside.zygote import main; main()"
 _STREAM = struct.Struct(">BxxxL")
 """What stands before each piece of an attached container's output: 1 or 2 for the stream, and the size."""
 _STDERR = 2
 _MAX_PIECE = 1 << 24
 _GONE_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a container may use, all of its workers together."""
-
-    memory_mb: int = 512
-    cpus: float = 1.0
-    processes: int = 64
-    runtime: str | None = None
-    """The engine's name of another runtime, `runsc` for gVisor."""
-
-    @classmethod
-    def from_environment(cls) -> "Options":
-        """AUTOTTS_DOCKER_MEMORY_MB, _CPUS, _PROCESSES, _RUNTIME; SandboxUnavailable for one that is no number."""
-        given = {name: os.environ.get(f"AUTOTTS_DOCKER_{name.upper()}") for name in cls.__dataclass_fields__}
-        try:
-            return cls(
-                memory_mb=int(given["memory_mb"] or cls.memory_mb),
-                cpus=float(given["cpus"] or cls.cpus),
-                processes=int(given["processes"] or cls.processes),
-                runtime=given["runtime"] or None,
-            )
-        except ValueError as error:
-            raise SandboxUnavailable(f"a variable AUTOTTS_DOCKER_… is not a number: {error}") from None
 
 
 class DockerBackend:
@@ -140,16 +118,22 @@ def usable_image(client: Any) -> str:
     return record.image
 
 
+def limits_are() -> str:
+    """What limits a container as a whole, in a line, and what the engine says that it cannot limit."""
+    options, client = Options.from_environment(), connect()
+    said = client.api.info()
+    kinds = {"memory": "MemoryLimit", "processes": "PidsLimit", "processor time": "CpuCfsQuota"}
+    lacking = [what for what, key in kinds.items() if said.get(key) is False]
+    version = f"cgroup v{said.get('CgroupVersion', '?')}"
+    line = f"{options.memory_mb} MB, {options.cpus:g} CPU, {options.processes} processes a container ({version})"
+    if options.runtime:
+        line += f"; runtime {options.runtime}"
+    return line + (f"; the engine CANNOT limit {', '.join(lacking)}" if lacking else "")
+
+
 def engine_is_likely() -> bool:
     """Whether it is worth asking for an engine; quick, without importing the client."""
     return bool(os.environ.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()
-
-
-@functools.cache
-def owner() -> str:
-    """This process, in a way that no later process shares: boot, number and start time."""
-    boot = _read("/proc/sys/kernel/random/boot_id").strip() or socket.gethostname()
-    return f"{boot}:{os.getpid()}:{_started(os.getpid())}"
 
 
 def own_containers(client: Any) -> list[str]:
@@ -163,27 +147,13 @@ def sweep(client: Any) -> list[str]:
 
     removed = []
     for one in client.api.containers(all=True, filters={"label": LABEL}):
-        boot, _, rest = one["Labels"].get(OWNER, "::").partition(":")
+        origin, _, rest = one["Labels"].get(OWNER, "::").partition(":")
         pid, _, start = rest.partition(":")
-        here = boot == owner().partition(":")[0]
-        if here and (not pid.isdigit() or _started(int(pid)) != start):
+        if origin == boot() and (not pid.isdigit() or started(int(pid)) != start):
             with contextlib.suppress(docker.errors.NotFound, docker.errors.APIError):
                 client.api.remove_container(one["Id"], force=True, v=True)
                 removed.append(one["Id"])
     return removed
-
-
-def _started(pid: int) -> str:
-    """When a process started, in clock ticks since boot; empty if there is none."""
-    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return fields[19] if len(fields) > 19 else ""
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""
 
 
 class _Container:
@@ -198,8 +168,8 @@ class _Container:
             [*PYTHON_FLAGS, "-c", _START, "--relay", *([f"--without={','.join(sorted(without))}"] if without else [])],
             entrypoint=["/python"],
             user="0:0" if "user" in without else "65534:65534",
-            hostname="sandbox",
-            environment=clean_environment(),
+            hostname=None if "uts" in without else "sandbox",
+            environment=dict(os.environ) | clean_environment() if "environment" in without else clean_environment(),
             working_dir="/",
             stdin_open=True,
             labels={LABEL: "1", OWNER: owner()},
@@ -225,22 +195,27 @@ class _Container:
 
     def _host_config(self, options: Options, without: frozenset[str]) -> dict[str, Any]:
         """The profile. The engine's own seccomp profile stays on."""
-        memory = f"{options.memory_mb}m"
+        memory = None if "memory" in without else f"{options.memory_mb}m"
+        security = [] if "no-new-privileges" in without else ["no-new-privileges"]
         config: dict[str, Any] = self._api.create_host_config(
             network_mode="host" if "net" in without else "none",
             read_only="read-only" not in without,
-            tmpfs={"/tmp": "rw,noexec,nosuid,nodev,size=64m"},  # noqa: S108 - in the container
+            tmpfs={"/tmp": ",".join(word for word in TMPFS if word.partition("=")[0] not in without)},  # noqa: S108
             cap_drop=None if "capabilities" in without else ["ALL"],
-            security_opt=None if "no-new-privileges" in without else ["no-new-privileges"],
+            security_opt=security + (["seccomp=unconfined"] if "engine-seccomp" in without else []) or None,
             pids_limit=None if "pids" in without else options.processes,
-            mem_limit=None if "memory" in without else memory,
-            memswap_limit=None if "memory" in without else memory,
-            nano_cpus=int(options.cpus * 1e9),
-            ulimits=[{"Name": name, "Soft": most, "Hard": most} for name, most in ULIMITS.items()],
-            ipc_mode="none",
+            mem_limit=memory,
+            memswap_limit=memory,
+            nano_cpus=None if "cpu" in without else int(options.cpus * 1e9),
+            ulimits=[
+                {"Name": name, "Soft": most, "Hard": most} for name, most in ULIMITS.items() if name not in without
+            ],
+            ipc_mode="host" if "ipc" in without else "none",
+            uts_mode="host" if "uts" in without else None,
+            pid_mode="host" if "pid" in without else None,
             init=True,
             auto_remove=True,
-            log_config={"type": "none", "config": {}},
+            log_config=None if "no-log" in without else {"type": "none", "config": {}},
             runtime=options.runtime,
         )
         return config

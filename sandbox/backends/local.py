@@ -8,9 +8,18 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
 from sandbox.backends.base import Received, SandboxUnavailable
+from sandbox.backends.cgroups import Group
 from sandbox.streams import Outbox
 
 KEPT_OUTPUT = 4096
+
+_ENTER = (
+    "/bin/sh",
+    "-c",
+    'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1" || exit 125; shift; n=$((n-1)); done; exec "$@"',
+    "sh",
+)
+"""Goes into control groups before it becomes the command, so that nothing of the command is ever outside."""
 
 
 class LocalRunning:
@@ -18,8 +27,14 @@ class LocalRunning:
 
     relay = False
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start `command` in a session of its own. Raises SandboxUnavailable if it cannot be executed."""
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], group: Group | None = None) -> None:
+        """Start `command` in a session of its own, and in a control group if one is given, which ends with it.
+
+        Raises SandboxUnavailable if it cannot be executed.
+        """
+        self._group = group
+        if group is not None:
+            command = [*_ENTER, str(len(group.doors)), *group.doors, *command]
         ours, theirs = socket.socketpair()
         output, printed = os.pipe()
         try:
@@ -35,6 +50,8 @@ class LocalRunning:
         except OSError as error:
             ours.close()
             os.close(output)
+            if group is not None:
+                group.remove()
             raise SandboxUnavailable(f"{command[0]} cannot be started: {error.strerror}") from None
         finally:
             theirs.close()
@@ -85,6 +102,8 @@ class LocalRunning:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        if self._group is not None:
+            self._group.remove()
         with contextlib.suppress(OSError):
             while data := _read(lambda: os.read(self._output, 1 << 16)):
                 self._last_words = (self._last_words + data)[:KEPT_OUTPUT]

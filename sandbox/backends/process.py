@@ -5,6 +5,11 @@ from sandbox.backends.base import PYTHON_FLAGS, Limits, Running, clean_environme
 from sandbox.backends.local import LocalRunning
 
 
+def limits_are() -> str:
+    """What limits it, in a line."""
+    return "rlimits of each worker alone; nothing is around it: for development only"
+
+
 class ProcessBackend:
     """Runs the zygote as a plain child process with an empty environment.
 

@@ -1,23 +1,26 @@
 """Runs cases against a backend: the attack, and then an honest candidate, which must score as it does alone."""
 
-import contextlib
-import os
-import secrets
-import socket
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from envdata.grid import BranchRow, Grid, cache_folder, write_grid
+from envdata.grid import Grid
 from sandbox.backends.base import Backend, Limits
 from sandbox.candidate import Candidate
-from sandbox.conformance import confined, integrity, output, resources
+from sandbox.conformance import carrying, feedback, files, integrity, kernel, output, reach, resources
 from sandbox.conformance.case import PATIENT, Case, Seen
+from sandbox.conformance.targets import World
 from sandbox.playing import PlayedRepeat, Player, Repeat, Settings
 from sandbox.status import Status
 
-CASES: tuple[Case, ...] = (*resources.CASES, *output.CASES, *integrity.CASES, *confined.CASES)
+CASES: tuple[Case, ...] = (
+    *resources.CASES,
+    *output.CASES,
+    *reach.CASES,
+    *integrity.CASES,
+    *carrying.CASES,
+    *files.CASES,
+    *kernel.CASES,
+    *feedback.CASES,
+)
 """All of them, group after group."""
 
 REPEATS = (Repeat(0.0, 0, traced=True), Repeat(1.0, 0), Repeat(1.0, 1))
@@ -50,63 +53,6 @@ class Outcome:
     passed: bool
     why: str
     """Empty where it passed."""
-
-
-@dataclass(frozen=True)
-class World:
-    """What the attacks are after on this machine: a grid full of canaries, a listening port, a secret file."""
-
-    grid: Grid
-    words: dict[str, str]
-    """What stands for the words between @ in the sources."""
-
-    def candidate(self, case: Case) -> Candidate:
-        """The case's controller, with this machine's paths and port filled in."""
-        source = case.source
-        for word, value in self.words.items():
-            source = source.replace(f"@{word}@", value)
-        return Candidate(case.name, source)
-
-
-@contextlib.contextmanager
-def world() -> Iterator[World]:
-    """Set the targets up, and take them away again."""
-    with tempfile.TemporaryDirectory(prefix="autotts-conformance-") as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        _write_canaries(folder / "grid.parquet")
-        (folder / "secret").write_text(f"CANARY-gold-{secrets.token_hex(8)}")
-        for file in folder.iterdir():
-            file.chmod(0o644)
-        folder.chmod(0o755)
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        words = {
-            "REPOSITORY": str(Path(__file__).parents[2]),
-            "HOME": str(Path.home()),
-            "CACHE": str(cache_folder()),
-            "GRID": str(folder / "grid.parquet"),
-            "THIS": __file__,
-            "SECRET": str(folder / "secret"),
-            "PORT": str(listener.getsockname()[1]),
-            "ABSTRACT": folder.name,
-        }
-        if hasattr(socket, "AF_UNIX") and os.uname().sysname == "Linux":
-            abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
-            abstract.bind(f"\0{words['ABSTRACT']}")
-            abstract.listen()
-        yield World(Grid.load(folder / "grid.parquet"), words)
-
-
-def _write_canaries(path: Path) -> None:
-    """Three questions with four branches, Δ = 10: two intervals, and a last one of 5 tokens."""
-    rows = []
-    for question in range(3):
-        text = f"CANARY-question-{secrets.token_hex(8)}"
-        gold = f"CANARY-gold-{secrets.token_hex(8)}"
-        wrong = f"CANARY-answer-{secrets.token_hex(8)}"
-        for branch in range(4):
-            answer = gold if branch < 3 else wrong
-            rows.append(BranchRow(question, text, gold, branch, 25, answer, [wrong, answer]))
-    write_grid(path, rows, 10, {"source": "conformance"})
 
 
 def play(backend: Backend, candidate: Candidate, grid: Grid, limits: Limits) -> list[PlayedRepeat]:

@@ -23,7 +23,8 @@ from sandbox.backends.docker import DockerBackend, Options
 from sandbox.backends.pool import WarmBackend
 from sandbox.candidate import Candidate
 from sandbox.conformance.case import attack
-from sandbox.conformance.run import HONEST, World, fingerprint, play, world
+from sandbox.conformance.run import HONEST, fingerprint, play
+from sandbox.conformance.targets import World, world
 from sandbox.host import InfrastructureError
 from sandbox.playing import Player, Repeat, Settings
 from sandbox.status import Status
@@ -105,7 +106,9 @@ def test_the_profile_as_the_engine_has_it(client: Any) -> None:
         assert host["Init"] is True
         assert host["LogConfig"]["Type"] == "none"
         assert host["Tmpfs"] == {"/tmp": "rw,noexec,nosuid,nodev,size=64m"}
-        assert {(one["Name"].lower().removeprefix("rlimit_"), one["Hard"]) for one in host["Ulimits"]} == set(docker.ULIMITS.items())
+        assert {(one["Name"].lower().removeprefix("rlimit_"), one["Hard"]) for one in host["Ulimits"]} == set(
+            docker.ULIMITS.items()
+        )
         assert not host["Binds"]
         assert not said["Mounts"]
         assert host["Privileged"] is False
@@ -296,16 +299,6 @@ def test_the_image_is_reproducible(client: Any) -> None:
     assert found is not None
     again = image.build(client, found.base)
     assert again.image == found.image
-
-
-def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AUTOTTS_DOCKER_MEMORY_MB", "1024")
-    monkeypatch.setenv("AUTOTTS_DOCKER_CPUS", "2.5")
-    monkeypatch.setenv("AUTOTTS_DOCKER_RUNTIME", "runsc")
-    assert Options.from_environment() == Options(memory_mb=1024, cpus=2.5, processes=64, runtime="runsc")
-    monkeypatch.setenv("AUTOTTS_DOCKER_CPUS", "many")
-    with pytest.raises(SandboxUnavailable, match="many"):
-        Options.from_environment()
 
 
 @pytest.mark.skipif(shutil.which("autotts", path=str(Path(sys.executable).parent)) is None, reason="not installed")

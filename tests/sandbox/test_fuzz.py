@@ -19,7 +19,7 @@ from sandbox import serving
 from sandbox.backends.base import Limits, Received, Running, SandboxUnavailable
 from sandbox.backends.docker import tell_apart
 from sandbox.candidate import Candidate
-from sandbox.conformance.run import world
+from sandbox.conformance.targets import world
 from sandbox.host import InfrastructureError, read_text_frame
 from sandbox.inside import zygote
 from sandbox.inside.wire import HEADER, MAX_FRAME

@@ -21,7 +21,8 @@ from sandbox.backends.pool import WarmBackend
 from sandbox.backends.process import ProcessBackend
 from sandbox.candidate import Candidate
 from sandbox.conformance.case import attack
-from sandbox.conformance.run import HONEST, World, fingerprint, play, world
+from sandbox.conformance.run import HONEST, fingerprint, play
+from sandbox.conformance.targets import World, world
 from sandbox.host import Host, InfrastructureError
 from sandbox.playing import Settings, describe
 

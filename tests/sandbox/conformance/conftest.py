@@ -9,7 +9,8 @@ from sandbox.backends.base import Backend
 from sandbox.backends.bubblewrap import BubblewrapBackend
 from sandbox.backends.docker import DockerBackend, connect
 from sandbox.backends.process import ProcessBackend
-from sandbox.conformance.run import Suite, World, world
+from sandbox.conformance.run import Suite
+from sandbox.conformance.targets import World, world
 
 MAKERS = {"bubblewrap": BubblewrapBackend, "docker": DockerBackend, "process": ProcessBackend}
 

@@ -14,7 +14,8 @@ from sandbox.backends.base import Backend
 from sandbox.backends.bubblewrap import BubblewrapBackend
 from sandbox.backends.docker import DockerBackend
 from sandbox.conformance.case import Case
-from sandbox.conformance.run import CASES, World, judge, play, see
+from sandbox.conformance.run import CASES, judge, play, see
+from sandbox.conformance.targets import World
 from sandbox.host import InfrastructureError
 
 BY_NAME = {case.name: case for case in CASES}

@@ -1,0 +1,53 @@
+"""What a sandbox may use as a whole, all of its workers together, and which runtime it has: the environment says."""
+
+import os
+from dataclasses import dataclass
+
+from sandbox.backends.base import SandboxUnavailable
+
+VARIABLES = {
+    "memory_mb": "AUTOTTS_SANDBOX_MEMORY_MB",
+    "cpus": "AUTOTTS_SANDBOX_CPUS",
+    "processes": "AUTOTTS_SANDBOX_PROCESSES",
+    "runtime": "AUTOTTS_DOCKER_RUNTIME",
+}
+"""The variables by the names of the options."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Limits of a container or of a control group. Each worker has its own besides (`sandbox.backends.base.Limits`)."""
+
+    memory_mb: int = 512
+    cpus: float = 1.0
+    processes: int = 64
+    runtime: str | None = None
+    """Docker's name of another runtime, `runsc` for gVisor."""
+
+    def __post_init__(self) -> None:
+        least = {"memory_mb": 128, "cpus": 0.01, "processes": 16}
+        for name, most in least.items():
+            value = getattr(self, name)
+            if not value >= most:
+                raise SandboxUnavailable(f"{VARIABLES[name]} is {value}; a sandbox needs {most} or more")
+
+    @classmethod
+    def from_environment(cls) -> "Options":
+        """What the environment says, defaults for the rest; raises SandboxUnavailable for what is no such number."""
+        given = {name: os.environ.get(variable, "").strip() for name, variable in VARIABLES.items()}
+        return cls(
+            memory_mb=int(_number("memory_mb", given, cls.memory_mb, int)),
+            cpus=float(_number("cpus", given, cls.cpus, float)),
+            processes=int(_number("processes", given, cls.processes, int)),
+            runtime=given["runtime"] or None,
+        )
+
+
+def _number(name: str, given: dict[str, str], default: float, kind: type[int] | type[float]) -> float:
+    if not given[name]:
+        return default
+    try:
+        return kind(given[name])
+    except ValueError:
+        what = "a whole number" if kind is int else "a number"
+        raise SandboxUnavailable(f"{VARIABLES[name]} is {given[name]!r}; give {what}") from None
