@@ -12,19 +12,34 @@ from graph.checkpoints import check_url
 from graph.context import Context
 from graph.explorers.base import Explorer
 from graph.explorers.registry import make_explorer
+from graph.explorers.setup import Setup
 from graph.explorers.several import compose, parts
 from graph.folder import RunFolder, read_json
 from graph.machine import run
 from graph.objective import Objective
 from graph.pausing import Person, Waiting, nobody
 from graph.report import write_report
-from graph.settings import Pinned, RunError, RunSettings, grid_hashes
+from graph.settings import Conduct, Pinned, RunError, RunSettings, grid_hashes
 from graph.telling import Teller
 from sandbox.backends.choose import make_backend
 from sandbox.evaluate import Evaluator
 
+DEFAULT_CONDUCT = Conduct()
 
-def start(path: Path, settings: RunSettings, *, jobs: int, teller: Teller, person: Person = nobody) -> dict[str, Any]:
+
+class Busy(RunError):
+    """Another process holds the run."""
+
+
+def start(
+    path: Path,
+    settings: RunSettings,
+    *,
+    jobs: int,
+    teller: Teller,
+    person: Person = nobody,
+    conduct: Conduct = Conduct(),  # noqa: B008  (frozen)
+) -> dict[str, Any]:
     """Begin a run in a folder that holds none, and bring it to its end; returns what `result.json` holds.
 
     `person` is asked when the run stops for somebody. Raises Waiting if it may not go on yet; RunError, ObjectiveError,
@@ -35,11 +50,17 @@ def start(path: Path, settings: RunSettings, *, jobs: int, teller: Teller, perso
         raise RunError(f"{path} holds a run already; go on with it by --resume {path}, or give another --out")
     pinned = _pin(settings)
     pinned.save(folder.settings)
-    return _go(folder, pinned.settings, jobs, teller, person)
+    return _go(folder, pinned.settings, jobs, teller, person, conduct)
 
 
 def resume(
-    path: Path, given: Mapping[str, Any], *, jobs: int, teller: Teller, person: Person = nobody
+    path: Path,
+    given: Mapping[str, Any],
+    *,
+    jobs: int,
+    teller: Teller,
+    person: Person = nobody,
+    conduct: Conduct = Conduct(),  # noqa: B008  (frozen)
 ) -> dict[str, Any]:
     """Go on with the run in a folder; `given` are settings that were asked for, which must be those it began with.
 
@@ -50,7 +71,7 @@ def resume(
     began = Pinned.load(folder.settings)
     asked = {name: value for name, value in given.items() if (name, value) != ("sandbox", "auto")}
     began.check_same(_pin(replace(began.settings, **asked)))
-    return _go(folder, began.settings, jobs, teller, person, approved=bool(given.get("approve")))
+    return _go(folder, began.settings, jobs, teller, person, conduct, approved=bool(given.get("approve")))
 
 
 @contextmanager
@@ -61,28 +82,27 @@ def _alone_in(path: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise RunError(f"{path}: another process is going on with this run; wait for it, or end it") from None
+        raise Busy(f"{path}: another process is going on with this run; wait for it, or end it") from None
     finally:
         os.close(descriptor)
 
 
-def explorer_of(settings: RunSettings) -> Explorer:
-    """The explorer that a run asks for, or several as one, and the critic. Raises ExplorerError."""
-    named = getattr(settings, "explorers", None) or (settings.explorer,)
-    twice = sorted({spec for spec in named if named.count(spec) > 1})
+def explorer_of(setup: Setup) -> Explorer:
+    """The explorer that a run asks for, or several as one, and the critic. Raises ExplorerError, RunError."""
+    settings = setup.settings
+    twice = sorted({spec for spec in settings.explorers if settings.explorers.count(spec) > 1})
     if twice:
         raise RunError(f"--explorer {twice[0]} is given twice; two of one kind must differ in something")
-    asked = getattr(settings, "critic", "")
-    critic = make_explorer(asked) if asked else None
-    explorers = {spec: make_explorer(spec) for spec in named}
-    return compose(explorers, critic, side_by_side=getattr(settings, "side_by_side", False))
+    critic = make_explorer(settings.critic, setup) if settings.critic else None
+    explorers = {spec: make_explorer(spec, setup) for spec in settings.explorers}
+    return compose(explorers, critic, side_by_side=settings.side_by_side)
 
 
 def _pin(settings: RunSettings) -> Pinned:
     Objective.parse(settings.objective)
-    if getattr(settings, "checkpoints", ""):
-        check_url(getattr(settings, "checkpoints", ""))
-    explorer = explorer_of(settings)
+    if settings.checkpoints != RunSettings.checkpoints:
+        check_url(settings.checkpoints)
+    explorer = explorer_of(Setup(settings))
     hashes = grid_hashes(settings)
     backend = make_backend(settings.sandbox)
     pinned = Pinned(replace(settings, sandbox=backend.name), hashes, dict(explorer.identity()))
@@ -94,7 +114,14 @@ def _pin(settings: RunSettings) -> Pinned:
 
 
 def _go(
-    folder: RunFolder, settings: RunSettings, jobs: int, teller: Teller, person: Person, *, approved: bool = False
+    folder: RunFolder,
+    settings: RunSettings,
+    jobs: int,
+    teller: Teller,
+    person: Person,
+    conduct: Conduct,
+    *,
+    approved: bool = False,
 ) -> dict[str, Any]:
     with _alone_in(folder.path):
         for left in folder.path.rglob(".*.tmp"):
@@ -102,7 +129,8 @@ def _go(
             left.unlink(missing_ok=True)
         with Evaluator(settings.evaluation(), sandbox=settings.sandbox, jobs=jobs) as evaluator:
             teller.say(f"sandbox: {evaluator.backend.name}")
-            context = Context(settings, folder, evaluator, explorer_of(settings), teller)
+            explorer = explorer_of(Setup(settings, conduct, evaluator))
+            context = Context(settings, folder, evaluator, explorer, teller)
             pause = run(context, person, approved=approved)
         if pause is not None:
             raise Waiting(pause, folder.path)

@@ -18,6 +18,21 @@ PACKAGES = ("autotts", "langgraph", "langgraph-checkpoint-sqlite", "numpy", "pya
 """Packages whose versions a run pins: what results and checkpoints are made with."""
 
 
+ABSENT = {
+    "probe_cost": "recorded",
+    "budget": "unlimited",
+    "critic": "the explorer",
+    "base_url": "the provider's",
+    "price": "looked up",
+    "max_cost": "unlimited",
+    "max_minutes": "unlimited",
+    "max_tokens": "unlimited",
+    "thinking": "the model's default",
+    "temperature": "the model's default",
+}
+"""How `run.toml`, which knows no null, spells None."""
+
+
 class RunError(ValueError):
     """A run cannot be started, resumed or read; the message says why, and what to do."""
 
@@ -41,7 +56,44 @@ class RunSettings:
     order: str = "balanced"
     betas: tuple[float, ...] = tuple(round(i / 10, 1) for i in range(11))
     seed: int = 0
-    explorer: str = "evolution"
+    explorers: tuple[str, ...] = ("evolution",)
+    """Who writes controllers, as `name` or `name:argument`; several take turns, a round each."""
+    side_by_side: bool = False
+    """Several explorers share every round instead."""
+    critic: str | None = None
+    """Who reasons about the measurements; None is the round's explorer."""
+    base_url: str | None = None
+    """The server of explorers `openai:…`; None is OpenAI's own. Holds no key: run.toml has it."""
+    price: tuple[float, float] | None = None
+    """US dollars for a million tokens of input and of output; None looks the model up."""
+    max_cost: float | None = None
+    """US dollars that model calls may cost, all in all; None is no limit."""
+    max_minutes: float | None = None
+    """Minutes that the run may take before its finale; None is no limit."""
+    max_tokens: int | None = None
+    """Tokens that model calls may take, input and output of all calls; None is no limit."""
+    brief_tokens: int = 32_000
+    """Tokens that a prompt may have; what does not fit is cut in a stated order."""
+    max_output: int = 16_000
+    """Tokens that a reply may have, thinking included."""
+    thinking: int | None = None
+    """Tokens of a reply that may be extended thinking; None is the model's own default."""
+    temperature: float | None = None
+    """None is the model's own default."""
+    no_feedback: bool = False
+    """Draw all candidates without history, frontier and critiques: independent sampling, to compare with."""
+    no_beta: bool = False
+    """Ablation: knobs are free instead of scheduled by one β."""
+    no_traces: bool = False
+    """Ablation: the digest of the traces is withheld."""
+    no_critic: bool = False
+    """Ablation: nobody reasons about the measurements."""
+    no_history: bool = False
+    """Ablation: only the previous round's best is shown."""
+    approve: bool = False
+    """Stop before each execution until a person agrees."""
+    checkpoints: str = "sqlite"
+    """Where checkpoints are kept: `sqlite`, a file in the run's folder, or the URL of a PostgreSQL database."""
     objective: str = "area"
     sandbox: str = "auto"
     """The backend's name once a run has started, never `auto`."""
@@ -54,6 +106,20 @@ class RunSettings:
         for name in ("rounds", "candidates", "finalists", "screening_repeats", "repeats"):
             if getattr(self, name) < 1:
                 raise RunError(f"{name} is {getattr(self, name)}; give 1 or more")
+        for name in ("brief_tokens", "max_output", "thinking", "max_tokens", "max_cost", "max_minutes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise RunError(f"{name} is {value}; give more than 0")
+        if self.thinking is not None and self.thinking >= self.max_output:
+            raise RunError(
+                f"thinking is {self.thinking} of max_output {self.max_output} tokens; leave some for the reply"
+            )
+        if self.price is not None and min(self.price) < 0:
+            raise RunError(f"price is {self.price}; give dollars for a million tokens in and out, as in 3,15")
+        if self.base_url is not None and "@" in self.base_url:
+            raise RunError("base_url holds a user or a password; keys come from the environment (OPENAI_API_KEY) alone")
+        if not self.explorers:
+            raise RunError("there is no explorer; give --explorer evolution, or another")
         if not self.grids:
             raise RunError("there is no grid to search on; give --grid FILE")
         if not self.betas:
@@ -61,6 +127,11 @@ class RunSettings:
         both = sorted(set(self.grids) & set(self.heldout))
         if both:
             raise RunError(f"{both[0]} is both searched on and held out; what is held out must not be seen")
+
+    @property
+    def explorer(self) -> str:
+        """The explorers in words."""
+        return (" + " if self.side_by_side else ", ").join(self.explorers)
 
     def evaluation(self) -> Settings:
         """How episodes are played."""
@@ -70,6 +141,18 @@ class RunSettings:
     def traced(self) -> frozenset[float]:
         """Three β: the first, the middle one and the last."""
         return frozenset({self.betas[0], self.betas[len(self.betas) // 2], self.betas[-1]})
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How models are called: a run is not pinned to it, and a resume may choose anew."""
+
+    timeout: float = 600.0
+    """Seconds that a model may be silent before a request counts as lost."""
+    retries: int = 5
+    """How often a request that failed for a passing reason is sent again."""
+    at_once: int = 4
+    """Requests to a model at a time."""
 
 
 @dataclass(frozen=True)
@@ -137,15 +220,13 @@ def _changed(what: str, began: object, wanted: object) -> RunError:
 
 
 def _plain(name: str, value: Any) -> Any:
-    if name == "probe_cost":
-        return "recorded" if value is None else value
-    return "unlimited" if name == "budget" and value is None else value
+    return ABSENT[name] if value is None else value
 
 
 def _back(name: str, value: Any) -> Any:
     if value is None:
         raise KeyError(name)
-    if (name, value) in (("probe_cost", "recorded"), ("budget", "unlimited")):
+    if name in ABSENT and value == ABSENT[name]:
         return None
     return tuple(value) if isinstance(value, list) else value
 

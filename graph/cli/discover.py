@@ -1,8 +1,6 @@
 """`autotts discover`: search for a controller over replay grids."""
 
-import json
 import os
-import sys
 from contextlib import AbstractContextManager
 from dataclasses import fields
 from datetime import datetime
@@ -15,12 +13,13 @@ from click.core import ParameterSource
 import envdata
 from envdata.episodes import MAX_BRANCHES
 from envdata.orders import ORDERS
+from graph.cli.exploring import explorer_options
+from graph.cli.going_on import carry_out
 from graph.cli.options import Betas, ProbeCost
 from graph.cli.progress import episode_progress
 from graph.objective import FORMS, Objective, ObjectiveError
-from graph.settings import RunSettings
+from graph.settings import Conduct, RunSettings
 from sandbox.evaluate import Progress
-from sandbox.host import InfrastructureError
 
 BUNDLED = Path(envdata.__file__).parent / "bundled"
 DEFAULTS = {each.name: each.default for each in fields(RunSettings)}
@@ -78,9 +77,7 @@ def _objective(context: click.Context, parameter: click.Parameter, value: str) -
               help="How branches are ordered.")  # fmt: skip
 @click.option("--screening-repeats", type=click.IntRange(1), default=DEFAULTS["screening_repeats"], show_default=True)
 @click.option("--seed", type=int, default=DEFAULTS["seed"], show_default=True)
-@click.option(
-    "--explorer", default=DEFAULTS["explorer"], show_default=True, metavar="NAME[:…]", help="Who writes controllers."
-)
+@explorer_options
 @click.option("--objective", default=DEFAULTS["objective"], show_default=True, callback=_objective, help=FORMS + ".")
 @click.option("--budget", type=click.IntRange(1), help="Tokens that an episode may spend.  [default: unlimited]")
 @click.option("--max-branches", type=click.IntRange(1), default=MAX_BRANCHES, show_default=True)
@@ -93,6 +90,7 @@ def _objective(context: click.Context, parameter: click.Parameter, value: str) -
 )
 @click.option("--resume", "resumed", type=click.Path(path_type=Path, file_okay=False), metavar="RUN",
               help="Go on with the run in this folder.")  # fmt: skip
+@click.option("--wait", is_flag=True, help="Wait for a controller that somebody is to give, instead of ending.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of tables.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
@@ -102,38 +100,41 @@ def discover_command(
     jobs: int,
     out: Path | None,
     resumed: Path | None,
+    wait: bool,
     as_json: bool,
     quiet: bool,
+    timeout: float,
+    retries: int,
+    at_once: int,
     **given: Any,
 ) -> None:
     """Search for a controller: propose, evaluate in the sandbox, criticise, archive, and again.
 
     No model is called unless the explorer is one. The best controller of all rounds is selected, and evaluated once on
-    the held-out grid together with the baselines. A run that was stopped, in whatever way, goes on with --resume.
+    the held-out grid together with the baselines. A run that was stopped, in whatever way, goes on with --resume; the
+    exit code is 3 where it stopped for somebody, and says for what.
     """
     from graph import discovery
 
     speaker = Speaker(quiet=quiet)
+    conduct = Conduct(timeout, retries, at_once)
     if resumed is not None and out is not None:
         raise click.UsageError("--resume says which folder; leave --out away")
     folder = resumed or out or Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    try:
-        if resumed is not None:
-            named = {name for name in given if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
-            result = discovery.resume(folder, {name: given[name] for name in named}, jobs=jobs, teller=speaker)
-        else:
-            speaker.say(f"the run is in {folder}")
-            result = discovery.start(folder, RunSettings(**_with_bundled(given)), jobs=jobs, teller=speaker)
-    except InfrastructureError as error:
-        raise click.ClickException(f"{error}; once that is mended: autotts discover --resume {folder}") from error
-    except KeyboardInterrupt:
-        raise click.ClickException(f"stopped; go on with: autotts discover --resume {folder}") from None
-    if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False))
+    if resumed is not None:
+        named = {name for name in given if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+        wanted = {name: given[name] for name in named}
+        carry_out(
+            lambda person: discovery.resume(folder, wanted, jobs=jobs, teller=speaker, person=person, conduct=conduct),
+            folder, wait=wait, as_json=as_json,
+        )  # fmt: skip
     else:
-        from graph.cli.summary import print_summary
-
-        print_summary(result, folder, sys.stdout)
+        speaker.say(f"the run is in {folder}")
+        settings = RunSettings(**_with_bundled(given))
+        carry_out(
+            lambda person: discovery.start(folder, settings, jobs=jobs, teller=speaker, person=person, conduct=conduct),
+            folder, wait=wait, as_json=as_json,
+        )  # fmt: skip
 
 
 def _with_bundled(given: dict[str, Any]) -> dict[str, Any]:

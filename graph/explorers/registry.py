@@ -8,13 +8,15 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from graph.explorers.base import Explorer, ExplorerError
+from graph.explorers.setup import Setup
+from graph.settings import RunSettings
 
 GROUP = "autotts.explorers"
 
-Maker = Callable[[str], Explorer]
+Maker = Callable[[str, Setup], Explorer]
 
 
-def _evolution(argument: str) -> Explorer:
+def _evolution(argument: str, setup: Setup) -> Explorer:
     from graph.explorers.evolution.explorer import Evolution
 
     if argument:
@@ -22,13 +24,13 @@ def _evolution(argument: str) -> Explorer:
     return Evolution()
 
 
-def _folder(argument: str) -> Explorer:
+def _folder(argument: str, setup: Setup) -> Explorer:
     from graph.explorers.folder import Folder
 
     return Folder(argument)
 
 
-def _recorded(argument: str) -> Explorer:
+def _recorded(argument: str, setup: Setup) -> Explorer:
     from graph.explorers.recorded import Recorded
 
     return Recorded(argument)
@@ -37,11 +39,11 @@ def _recorded(argument: str) -> Explorer:
 BUILT_IN: dict[str, Maker] = {"evolution": _evolution, "folder": _folder, "recorded": _recorded}
 
 
-def make_explorer(spec: str) -> Explorer:
-    """The explorer that `name` or `name:argument` asks for. Raises ExplorerError, naming those there are."""
+def make_explorer(spec: str, setup: Setup | None = None) -> Explorer:
+    """The explorer that `name` or `name:argument` asks for, for a run. Raises ExplorerError, naming those there are."""
     name, _, argument = spec.partition(":")
     if name in BUILT_IN:
-        return BUILT_IN[name](argument)
+        return BUILT_IN[name](argument, setup or Setup(RunSettings(grids=("none",), heldout=())))
     plugged = entry_points(group=GROUP)
     if name not in plugged.names:
         raise ExplorerError(

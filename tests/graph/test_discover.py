@@ -94,7 +94,7 @@ def test_a_resume_with_another_grid_is_refused_and_names_it(tmp_path: Path) -> N
         (["--grid", "nowhere.parquet"], 1, "nowhere.parquet: cannot be read"),
         (["--heldout", "x.parquet"], 2, "--heldout goes with --grid"),
         (["--objective", "luck"], 2, "'luck' is not an objective; give area, gamma:"),
-        (["--explorer", "nobody", "--grid", "GRID"], 1, "there is no explorer 'nobody'; there are evolution"),
+        (["--explorer", "nobody", "--grid", "GRID"], 1, "there is no explorer 'nobody'; there are "),
         (["--sandbox", "cellar", "--grid", "GRID"], 1, "cellar"),
         (["--grid", "GRID", "--heldout", "GRID"], 1, "is both searched on and held out"),
         (["--resume", "empty"], 1, "empty holds no run (no run.toml)"),

@@ -136,7 +136,7 @@ def test_draws_stay_in_their_range_and_gather_round_their_mean() -> None:
 
 
 def test_unknown_explorers_are_refused_with_those_there_are() -> None:
-    with pytest.raises(ExplorerError, match="there are evolution"):
+    with pytest.raises(ExplorerError, match="there are .*evolution"):
         make_explorer("oracle:x")
     with pytest.raises(ExplorerError, match="takes no argument"):
         make_explorer("evolution:fast")
@@ -160,5 +160,5 @@ def test_another_package_adds_an_explorer_through_an_entry_point(
     assert explorer.text == "with:colons"  # type: ignore[attr-defined]
     with pytest.raises(ExplorerError, match="'broken' cannot be loaded: OSError: no such model"):
         make_explorer("broken")
-    with pytest.raises(ExplorerError, match="there are broken, evolution, mine"):
+    with pytest.raises(ExplorerError, match="there are .*broken, .*evolution, .*mine"):
         make_explorer("other")
