@@ -9,15 +9,19 @@ import numpy.typing as npt
 
 from envdata.grid import Grid
 from envdata.published import import_folder
+from envdata.survey import Survey
+from graph.cli.card import card_command
 from graph.cli.collect import collect_command
+from graph.cli.verify import verify_command
 
 
 @click.group("grid")
 def grid_group() -> None:
-    """Replay grids: import, inspect, collect."""
+    """Replay grids: import, collect, inspect, verify, describe."""
 
 
-grid_group.add_command(collect_command)
+for command in (card_command, collect_command, verify_command):
+    grid_group.add_command(command)
 
 
 @grid_group.group("import")
@@ -54,11 +58,7 @@ def info(grids: tuple[str, ...], as_json: bool) -> None:
 
 def describe(grid: Grid) -> dict[str, object]:
     """The facts that `autotts grid info` prints; accuracies in percent."""
-    arrays = grid.arrays
-    final = arrays.answer_codes[arrays.first_answer + arrays.intervals]
-    question = np.repeat(np.arange(len(grid.questions)), grid.branches)
-    right = final == arrays.gold_code[question]
-    by_question = np.bincount(question, weights=right) / grid.branches
+    arrays, survey = grid.arrays, Survey(grid)
     return {
         "grid": grid.name,
         "content hash": grid.content_hash,
@@ -67,9 +67,9 @@ def describe(grid: Grid) -> dict[str, object]:
         "interval (tokens)": grid.interval,
         "intervals a branch": _span(arrays.intervals),
         "tokens a branch": _span(arrays.tokens),
-        "single-branch accuracy (%)": round(100 * float(by_question.mean()), 2),
-        "majority accuracy (%)": round(100 * _majority(grid, final), 2),
-        "some branch right (%)": round(100 * float((by_question > 0).mean()), 2),
+        "single-branch accuracy (%)": round(100 * survey.single.value, 2),
+        "majority accuracy (%)": round(100 * survey.majority.value, 2),
+        "some branch right (%)": round(100 * survey.oracle.value, 2),
         "confidences": arrays.confidences is not None,
         "probe costs": arrays.probe_tokens is not None,
         "provenance": dict(grid.provenance),
@@ -79,16 +79,3 @@ def describe(grid: Grid) -> dict[str, object]:
 def _span(values: npt.NDArray[np.integer]) -> str:
     low, high = int(values.min()), int(values.max())
     return str(low) if low == high else f"{low} … {high}, mean {values.mean():.1f}"
-
-
-def _majority(grid: Grid, final: npt.NDArray[np.integer]) -> float:
-    """How often the most frequent final answer of all branches (the first met among equals) is the gold one."""
-    firsts = grid.arrays.first_branch
-    right = 0
-    for question in range(len(grid.questions)):
-        own = final[firsts[question] : firsts[question + 1]].tolist()
-        counts: dict[int, int] = {}
-        for code in own:
-            counts[code] = counts.get(code, 0) + 1
-        right += max(counts, key=counts.__getitem__) == grid.arrays.gold_code[question]
-    return right / len(grid.questions)

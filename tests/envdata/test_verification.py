@@ -1,0 +1,136 @@
+"""Surveys worked out by hand, and faults that a grid can have although its format holds."""
+
+import dataclasses
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from envdata.grid import Grid, GridError, write_grid
+from envdata.survey import Survey
+from envdata.verification import verify
+from tests import grids
+
+OURS = {"collector": "autotts", "sampling": {"max_tokens": 40}, "probe_tokens": 4}
+
+
+def named(verified):
+    return {check.name: check for check in verified.checks}
+
+
+def faults(verified):
+    return {check.name for check in verified.checks if check.must and not check.holds}
+
+
+@pytest.fixture
+def survey(tmp_path):
+    return Survey(Grid.load(grids.write_worked(tmp_path)))
+
+
+def test_accuracies_of_the_worked_grid(survey):
+    # Right at the end: branches 0, 2, 3 of six; all but 2 of six; none of four.
+    assert survey.single.value == pytest.approx((3 / 6 + 5 / 6 + 0) / 3)
+    assert survey.oracle.value == pytest.approx(2 / 3)
+    # Votes: 7 three, 5 two; 12 five, 6 one; 2 three, 4 one, and the gold answer 3 none.
+    assert survey.majority.value == pytest.approx(2 / 3)
+    assert survey.single.low <= survey.single.value <= survey.single.high
+
+
+def test_by_depth_a_branch_that_has_ended_keeps_its_answer(survey):
+    assert survey.depths == 5
+    # After one interval: sum 5 ERR 7* 7 7 5, product 12 6 6 12* 6 '', root 2* 2 2 4.
+    assert survey.single_by_depth.value[0] == pytest.approx((3 / 6 + 2 / 6 + 0) / 3)
+    assert survey.majority_by_depth.value[0] == pytest.approx(1 / 3)
+    assert survey.agreement_by_depth.value[0] == pytest.approx((3 / 6 + 3 / 6 + 3 / 4) / 3)
+    assert survey.finished_by_depth.tolist() == pytest.approx([3 / 16, 6 / 16, 11 / 16, 15 / 16, 1.0])
+    assert survey.single_by_depth.value[-1] == pytest.approx(survey.single.value)
+    assert survey.majority_by_depth.value[-1] == pytest.approx(survey.majority.value)
+
+
+def test_what_is_no_answer_neither_votes_nor_settles(tmp_path):
+    rows = grids.rows("only: 1\n 0 5 - ''\n 1 6 - ERR\n 2 7 - No\n 3 8 - 1")
+    survey = Survey(Grid.load(grids.write(tmp_path / "grid.parquet", rows)))
+    assert survey.majority.value == 1.0
+    assert survey.settled_by_depth.value.tolist() == [0.25]
+    assert survey.last_probe_agrees == (0, 0)
+
+
+def test_the_last_probe_and_the_final_answer(survey):
+    # Both there and equal: sum 0 1 3, product 0 1 2 4 5, root 1 2; and 4 of sum and 3 of root differ.
+    assert survey.last_probe_agrees == (10, 12)
+
+
+def test_a_grid_of_ours_that_holds(tmp_path):
+    rows = [row for row in grids.rows(grids.PRICED) if (row.tokens - 1) // 10 == len(row.probe_answers)]
+    rows = [dataclasses.replace(row, branch=n) for n, row in enumerate(r for r in rows if r.question_id == 0)]
+    write_grid(tmp_path / "grid.parquet", rows, 10, {**OURS, "probe_tokens": 6})
+    verified = verify(tmp_path / "grid.parquet")
+    assert verified.holds, faults(verified)
+    assert {"longest branch", "confidences", "probe costs", "token counts"} <= named(verified).keys()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "fault"),
+    [
+        ("tokens", 12, "token counts"),
+        ("tokens", 31, "token counts"),
+        ("tokens", 41, "longest branch"),
+        ("probe_confidences", [-1.0, 0.5], "confidences"),
+        ("probe_tokens", [1, 5], "probe costs"),
+    ],
+)
+def test_counts_that_cannot_come_from_decoding(tmp_path, column, value, fault):
+    row = dataclasses.replace(grids.rows("q: 7\n 0 25 7 7 7")[0], probe_confidences=[-1.0, -0.5], probe_tokens=[1, 4])
+    write_grid(tmp_path / "sound.parquet", [row], 10, OURS)
+    assert verify(tmp_path / "sound.parquet").holds
+    write_grid(tmp_path / "faulty.parquet", [dataclasses.replace(row, **{column: value})], 10, OURS)
+    assert fault in faults(verify(tmp_path / "faulty.parquet"))
+
+
+def test_lengths_of_imported_grids_are_a_remark(tmp_path):
+    verified = verify(grids.write_worked(tmp_path))
+    check = named(verified)["token counts"]
+    assert (check.holds, check.must) == (False, False)
+    assert verified.holds
+
+
+def test_probes_that_read_something_else(tmp_path):
+    rows = grids.rows("q: 7\n 0 15 1 7\n 1 15 1 7\n 2 16 7 7\n 3 17 2 7")
+    assert faults(verify(grids.write(tmp_path / "grid.parquet", rows))) == {"last probe and final answer"}
+
+
+def test_traces_without_answers(tmp_path):
+    rows = grids.rows("q: 7\n 0 5 - ''\n 1 6 - ''\n 2 7 - 7")
+    assert faults(verify(grids.write(tmp_path / "grid.parquet", rows))) == {"final answers"}
+
+
+@pytest.mark.parametrize("texts", [None, "same", "different"])
+def test_branches_that_are_one_trace(tmp_path, texts):
+    rows = grids.rows("q: 7\n 0 15 7 7\n 1 15 7 7\n 2 15 7 7\nr: 7\n 0 15 7 7\n 1 16 7 7")
+    text = {None: lambda n: None, "same": lambda n: "7", "different": str}[texts]
+    rows = [dataclasses.replace(row, text=text(n)) for n, row in enumerate(rows)]
+    verified = verify(grids.write(tmp_path / "grid.parquet", rows))
+    copied = {None: "1 of 2 questions", "same": "2 of 2 questions", "different": "no question"}[texts]
+    assert copied in named(verified)["independent branches"].found
+    assert faults(verified) == ({"independent branches"} if texts == "same" else set())
+    repeated = {None: "40.0 %", "same": "60.0 %", "different": "0.0 %"}[texts]
+    assert named(verified)["repeated branches"].found.startswith(repeated)
+
+
+def test_a_broken_format_is_met_although_the_grid_was_loaded_before(tmp_path):
+    path = grids.write_worked(tmp_path)
+    Grid.load(path)
+    table = pq.read_table(path)
+    at = table.column_names.index("branch")
+    broken = table.set_column(at, table.schema.field(at), pa.array([5] * table.num_rows, pa.int32()))
+    pq.write_table(broken, path)
+    with pytest.raises(GridError, match="column 'branch'"):
+        verify(path)
+
+
+@pytest.mark.parametrize("name", ["search", "heldout"])
+def test_the_bundled_grids_hold(name):
+    verified = verify(f"envdata/bundled/word-problems-{name}.parquet")
+    assert verified.holds
+    json.dumps([dataclasses.asdict(check) for check in verified.checks])

@@ -1,0 +1,90 @@
+"""`autotts grid verify` and `autotts grid card`, as they are typed."""
+
+import json
+
+import matplotlib.image
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from graph.cli.grid import grid_group
+from tests import grids
+
+SEARCH = "envdata/bundled/word-problems-search.parquet"
+HELDOUT = "envdata/bundled/word-problems-heldout.parquet"
+
+
+def call(*words):
+    return CliRunner().invoke(grid_group, [str(word) for word in words])
+
+
+def test_a_sound_grid_ends_well(tmp_path):
+    result = call("verify", SEARCH)
+    assert result.exit_code == 0, result.output
+    assert "majority right      62.5 % (47.9 … 77.1)" in result.output
+    assert "fit to be searched on" in result.output
+
+
+def test_a_faulty_one_and_a_broken_one_do_not(tmp_path):
+    faulty = grids.write(tmp_path / "faulty.parquet", grids.rows("q: 7\n 0 5 - ''\n 1 6 - ''\n 2 7 - 7"))
+    (tmp_path / "broken.parquet").write_text("no")
+    result = call("verify", faulty, tmp_path / "broken.parquet", "--json")
+    assert result.exit_code == 1
+    first, second = map(json.loads, result.output.splitlines())
+    assert not first["holds"]
+    assert [check["name"] for check in first["checks"] if check["must"] and not check["holds"]] == ["final answers"]
+    assert first["single_branch_accuracy"][0] == pytest.approx(33.3333)
+    assert (second["holds"], "not a readable Parquet file" in second["error"]) == (False, True)
+    assert "NOT fit" in call("verify", faulty).output
+    assert "fault   " in call("verify", tmp_path / "broken.parquet").output
+
+
+def test_pictures_come_as_png_and_svg_the_same_each_time(tmp_path):
+    for name in ("a.png", "a.svg", "b.svg"):
+        assert call("verify", SEARCH, "--picture", tmp_path / name).exit_code == 0
+    assert matplotlib.image.imread(tmp_path / "a.png").shape[2] == 4
+    svg = (tmp_path / "a.svg").read_text()
+    for words in ("accuracy by depth", "lengths", "agreement over time"):
+        assert words in svg
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_a_picture_needs_one_grid_and_a_known_form(tmp_path):
+    assert "--picture draws one grid" in call("verify", SEARCH, HELDOUT, "--picture", tmp_path / "a.png").output
+    result = call("verify", SEARCH, "--picture", tmp_path / "a.pdf")
+    assert (result.exit_code, "written as .png or .svg" in result.output) == (1, True)
+
+
+def test_a_card_reads_as_the_hub_reads_it(tmp_path):
+    hub = pytest.importorskip("huggingface_hub")
+    out = tmp_path / "README.md"
+    words = ("card", SEARCH, HELDOUT, "--out", out, "--title", 'word: "problems" # 1', "--licence", "apache-2.0")
+    assert call(*words).exit_code == 0
+    card = hub.DatasetCard.load(out)
+    assert card.data.pretty_name == 'word: "problems" # 1'
+    assert card.data.license == "apache-2.0"
+    assert card.data.size_categories == ["1K<n<10K"]
+    (config,) = yaml.safe_load(out.read_text().split("---")[1])["configs"]
+    assert config["data_files"] == [
+        {"split": "word_problems_search", "path": "word-problems-search.parquet"},
+        {"split": "word_problems_heldout", "path": "word-problems-heldout.parquet"},
+    ]
+    text = card.text
+    assert "| `probe_confidences` | list of float |" in text
+    assert "| a single branch is right | 41.5 (33.2 … 49.8) | 43.3 (34.6 … 51.9) |" in text
+    assert "word-problems?count=48&seed=1&skip=48" in text
+    result = call(*words)
+    assert (result.exit_code, "is there already; --force" in result.output) == (1, True)
+    assert call(*words, "--force").exit_code == 0
+
+
+def test_grids_and_their_card_load_as_a_dataset(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "grids"
+    folder.mkdir()
+    grids.write_worked(folder)
+    assert call("card", folder / "worked.parquet").exit_code == 0
+    loaded = datasets.load_dataset(str(folder))
+    assert list(loaded) == ["worked"]
+    assert len(loaded["worked"]) == 16
