@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -81,13 +81,35 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class _Chunk:
+class Chunk:
+    """Repeats of one plan on one grid that are played by one process."""
+
     plan: int
     candidate: Candidate
     grid: str
     ignores_beta: bool
     failed: tuple[Status, str] | None
     repeats: tuple[Repeat, ...]
+    file: str | None = None
+    """Where the grid is read from, if not by its name: on another machine it lies elsewhere."""
+
+
+Played = tuple[Repeat, pa.Table, pa.Table | None]
+"""A repeat, its episodes and its trace."""
+
+
+class Farm(Protocol):
+    """Where chunks are played when not in this process; figures do not depend on it."""
+
+    @property
+    def width(self) -> int:
+        """How many chunks are played at once."""
+
+    def submit(self, chunk: Chunk, sandbox: str, settings: Settings) -> "Future[list[Played]]":
+        """Play a chunk, as `play_chunk` does."""
+
+    def close(self) -> None:
+        """End what was started, and what is still being played."""
 
 
 Progress = Callable[[int, int], None]
@@ -97,13 +119,16 @@ Progress = Callable[[int, int], None]
 class Evaluator:
     """Evaluates candidates in sandboxes, on one process or several. A context manager."""
 
-    def __init__(self, settings: Settings, *, sandbox: str = "auto", jobs: int = 1) -> None:
-        """`sandbox` names a backend, or `auto`. Raises SandboxUnavailable if there is none."""
+    def __init__(self, settings: Settings, *, sandbox: str = "auto", jobs: int = 1, farm: Farm | None = None) -> None:
+        """`sandbox` names a backend, or `auto`; with a `farm`, which is closed at the end, `jobs` has no meaning.
+
+        Raises SandboxUnavailable if there is no such backend here, where candidates are described.
+        """
         if jobs < 1:
             raise ValueError(f"jobs is {jobs}; give 1 or more")
-        self.settings, self.jobs = settings, jobs
+        self.settings, self.jobs = settings, farm.width if farm else jobs
         self.backend = make_backend(sandbox)
-        self._executor: Executor | None = None
+        self._farm = farm or (_Processes(jobs) if jobs > 1 else None)
 
     def __enter__(self) -> "Evaluator":
         return self
@@ -112,10 +137,9 @@ class Evaluator:
         self.close()
 
     def close(self) -> None:
-        """End the jobs' processes."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-            self._executor = None
+        """End the jobs' processes, or the farm."""
+        if self._farm is not None:
+            self._farm.close()
 
     def describe(self, candidate: Candidate, betas: Sequence[float]) -> Description:
         """Load the candidate, and ask for its schedule at each β. Raises CandidateFailed with a typed status."""
@@ -149,18 +173,14 @@ class Evaluator:
         traces = pa.concat_tables([part[2] for part in parts if part[2] is not None] or [TRACES.empty_table()])
         return Evaluation(episodes.combine_chunks(), traces.unify_dictionaries().combine_chunks())
 
-    def _play(self, chunks: Sequence[_Chunk]) -> Iterator[tuple[_Chunk, Iterable["_Played"]]]:
-        if self.jobs == 1:
+    def _play(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Iterable["Played"]]]:
+        farm = self._farm
+        if farm is None:
             for chunk in chunks:
                 for played in _play_repeats(chunk, self.backend.name, self.settings):
                     yield chunk, [played]
             return
-        if self._executor is None:
-            spawn = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(self.jobs, mp_context=spawn, initializer=_end_with_parent)
-        waiting: dict[Future[list[_Played]], _Chunk] = {
-            self._executor.submit(_play_chunk, chunk, self.backend.name, self.settings): chunk for chunk in chunks
-        }
+        waiting = {farm.submit(chunk, self.backend.name, self.settings): chunk for chunk in chunks}
         try:
             while waiting:
                 ended, _ = wait(waiting, return_when="FIRST_COMPLETED")
@@ -169,6 +189,29 @@ class Evaluator:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+class _Processes:
+    """Jobs on this machine, started when the first chunk comes."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._executor: Executor | None = None
+
+    @property
+    def width(self) -> int:
+        return self._jobs
+
+    def submit(self, chunk: Chunk, sandbox: str, settings: Settings) -> "Future[list[Played]]":
+        if self._executor is None:
+            spawn = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(self._jobs, mp_context=spawn, initializer=_end_with_parent)
+        return self._executor.submit(play_chunk, chunk, sandbox, settings)
+
+    def close(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
 
 
 def _end_with_parent() -> None:
@@ -186,10 +229,7 @@ def _wait_and_exit(sentinel: int) -> None:
     os._exit(1)
 
 
-_Played = tuple[Repeat, pa.Table, pa.Table | None]
-
-
-def _chunks(plans: Sequence[Plan], jobs: int) -> Iterator[_Chunk]:
+def _chunks(plans: Sequence[Plan], jobs: int) -> Iterator[Chunk]:
     for number, plan in enumerate(plans):
         betas = (1.0,) if plan.betas is None else plan.betas
         for grid in plan.grids:
@@ -204,15 +244,16 @@ def _chunks(plans: Sequence[Plan], jobs: int) -> Iterator[_Chunk]:
             size = min(CHUNK, -(-len(every) // jobs))
             count = -(-len(every) // size)
             for share in range(count):
-                yield _Chunk(number, plan.candidate, grid, plan.betas is None, plan.failed, tuple(every[share::count]))
+                yield Chunk(number, plan.candidate, grid, plan.betas is None, plan.failed, tuple(every[share::count]))
 
 
-def _play_chunk(chunk: _Chunk, sandbox: str, settings: Settings) -> list[_Played]:
+def play_chunk(chunk: Chunk, sandbox: str, settings: Settings) -> list[Played]:
+    """Play a chunk in a sandbox of this machine, of the backend named."""
     return list(_play_repeats(chunk, sandbox, settings))
 
 
-def _play_repeats(chunk: _Chunk, sandbox: str, settings: Settings) -> Iterator[_Played]:
-    player = Player(make_backend(sandbox), chunk.candidate, _grid(chunk.grid), settings)
+def _play_repeats(chunk: Chunk, sandbox: str, settings: Settings) -> Iterator[Played]:
+    player = Player(make_backend(sandbox), chunk.candidate, _grid(chunk.file or chunk.grid), settings)
     for played in player.play(chunk.repeats) if chunk.failed is None else player.refuse(chunk.repeats, *chunk.failed):
         repeat = played.repeat
         beta = None if chunk.ignores_beta else repeat.beta
