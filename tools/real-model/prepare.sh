@@ -15,6 +15,9 @@ cd "$1"
 if [ ! -x venv/bin/python ] || ! venv/bin/python -c 'import vllm' 2> /dev/null; then
   rm -rf venv
   "$python" -m venv venv
+fi
+# Beside vLLM, what the collector needs to run in the same process; the package itself is found through PYTHONPATH.
+if ! venv/bin/python -c 'import click, jinja2, openai, pyarrow, vllm' 2> /dev/null; then
   venv/bin/pip install --quiet --no-cache-dir --no-deps -r "$here/requirements.lock"
 fi
 if [ ! -f gemma.gguf ]; then
