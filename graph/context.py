@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from envdata.grid import Grid
 from graph.curves import Curve, Questions
-from graph.explorers.base import Explorer, Tried
+from graph.explorers.base import Explorer, Point, Tried
 from graph.folder import RoundFolder, RunFolder, read_json
 from graph.objective import Objective, Yardstick
 from graph.settings import RunSettings
@@ -42,6 +42,12 @@ class Context:
     def baselines(self) -> dict[str, Curve]:
         """The baselines on the search set, by name; round 0 must be complete."""
         return curves_of(self.folder.round(0), SHIPPED, self.settings.grids)
+
+    @cached_property
+    def baseline_scores(self) -> dict[str, float]:
+        """The objective of each baseline that can be played, by name."""
+        entries = read_json(self.folder.round(0).metrics)["baselines"]
+        return {entry["label"]: entry["score"] for entry in entries if entry["score"] is not None}
 
     @cached_property
     def yardstick(self) -> Yardstick:
@@ -87,6 +93,9 @@ def tried_in(folder: RoundFolder, number: int) -> list[Tried]:
             why=said["why"],
             screening=said["screening"],
             score=said["score"],
+            idea=said["idea"],
+            points=[Point(said["label"], *point) for point in said["points"]],
+            same_as=said["same_as"],
         )
         for said in read_json(folder.metrics)["candidates"]
     ]

@@ -60,6 +60,11 @@ class RoundFolder:
         return self.path / "measures.json"
 
     @property
+    def lesson(self) -> Path:
+        """What was made of the round, as JSON: what later briefs are told of it."""
+        return self.path / "lesson.json"
+
+    @property
     def metrics(self) -> Path:
         """The round's record: every candidate with its scores. Written last: a round that has it is complete."""
         return self.path / "metrics.json"
@@ -90,6 +95,11 @@ class RunFolder:
     def frontier(self) -> Path:
         """The frontier after the latest complete round."""
         return self.path / "frontier.parquet"
+
+    @property
+    def digest(self) -> Path:
+        """What the next proposal is told of the complete rounds: the frontier, what was tried, what was learnt."""
+        return self.path / "digest.md"
 
     @property
     def selected(self) -> Path:

@@ -23,7 +23,8 @@ class RoundRecord:
     best: str | None
     """The label of its best candidate; None if none was sound."""
     candidates: list[dict[str, Any]]
-    """As in `metrics.json`: label, status, why, screening, score, interval, over_baseline, gain, doc, idea, notes."""
+    """As in `metrics.json`: label, status, why, screening, score, interval, over_baseline, gain, doc, idea, notes,
+    points (β, accuracy, tokens), same_as."""
     sources: Mapping[str, str]
     """By label."""
     critique: str

@@ -9,6 +9,8 @@ import numpy as np
 
 from envdata.scoring import Interval, interval
 from graph.critic.digest import Digest
+from graph.critic.invariance import Invariance
+from graph.critic.losses import Against, against
 from graph.curves import Curve, together
 from graph.objective import Yardstick
 
@@ -21,6 +23,10 @@ class Contract:
     """Failed episodes by status; empty for a sound candidate."""
     why: str | None
     """What the first failed episode said."""
+    invariance: Invariance | None = None
+    """Whether it acts alike when what must not matter is changed; None if that was not tried."""
+    same_as: str | None = None
+    """An earlier candidate, or a baseline, that acted the same in the screening."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Monotonicity:
     """Knobs whose schedule goes both ways."""
     drops: Sequence[Drop]
     """Means over the search grids."""
+    ignores_beta: bool = False
+    """Whether the schedule is the same at every β."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,8 @@ class Measures:
     coverage: Coverage
     gain: Interval
     """What the objective of the frontier gains from this candidate over everything before, paired."""
+    against: Sequence[Against]
+    """Its traced points, question by question, beside what the best baseline has for no more."""
     digests: Sequence[Digest]
 
 
@@ -80,16 +90,23 @@ def measure(
     best_baseline: Curve,
     before: Sequence[Curve],
     digests: Sequence[Digest],
+    betas: Sequence[float],
+    invariance: Invariance | None = None,
+    same_as: str | None = None,
 ) -> Measures:
-    """Measure a candidate; `before` are the admissible curves of all earlier rounds and the baselines."""
+    """Measure a candidate; `before` are the admissible curves of all earlier rounds and the baselines.
+
+    `schedules` are those at each β of the sweep; `betas` the points that are looked at question by question.
+    """
     return Measures(
         label=curve.label,
         score=yardstick.interval(curve),
         over_baseline=yardstick.difference(curve, best_baseline),
-        contract=Contract(curve.failures, curve.why),
-        monotonicity=Monotonicity(turning_knobs(schedules), drops(curve)),
+        contract=Contract(curve.failures, curve.why, invariance, same_as),
+        monotonicity=Monotonicity(turning_knobs(schedules), drops(curve), ignores_beta(schedules)),
         coverage=coverage(curve, yardstick.low, yardstick.high),
         gain=gain(curve, before, yardstick),
+        against=against(curve, best_baseline, betas),
         digests=digests,
     )
 
@@ -102,6 +119,11 @@ def turning_knobs(schedules: Sequence[Mapping[str, float]]) -> list[str]:
         if (steps > 0).any() and (steps < 0).any():
             turning.append(name)
     return turning
+
+
+def ignores_beta(schedules: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the schedules of more than one β are all the same."""
+    return len(schedules) > 1 and all(schedule == schedules[0] for schedule in schedules)
 
 
 def drops(curve: Curve) -> list[Drop]:

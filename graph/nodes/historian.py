@@ -1,12 +1,14 @@
 """The historian: archives the round and brings the frontier up to date."""
 
 from envdata.atomic import write_text
-from graph.context import Context, best_of, source_of
+from graph.briefing import make_brief
+from graph.context import Context, best_of, curves_of, source_of
 from graph.critic.frontier import frontier
 from graph.folder import read_json, write_json
 from graph.journal import Journal
 from graph.nodes.critic import round_so_far
 from graph.nodes.state import State
+from graph.prompts import told
 from sandbox.results import write_table
 
 
@@ -15,8 +17,8 @@ def archive(context: Context, state: State) -> State:
     number = state["round"]
     folder, settings = context.folder.round(number), context.settings
     measures = read_json(folder.measures)
-    scores = {label: said["score"]["value"] for label, said in measures.items() if not said["contract"]["failures"]}
-    tried = round_so_far(context, number, scores)
+    tried = round_so_far(context, number, curves_of(folder, list(measures), settings.grids))
+    scores = {each.label: each.score for each in tried if each.score is not None}
     best = best_of(scores)
     if best is not None:
         write_text(folder.controller, source_of(folder, best))
@@ -39,6 +41,8 @@ def archive(context: Context, state: State) -> State:
             "doc": ideas[each.label]["doc"],
             "idea": ideas[each.label]["idea"],
             "notes": dict(each.notes),
+            "points": [[point.beta, point.accuracy, point.tokens] for point in each.points],
+            "same_as": each.same_as,
         }
         for each in tried
     ]
@@ -48,6 +52,7 @@ def archive(context: Context, state: State) -> State:
     write_table(
         frontier(curves, [rounds.get(curve.label, 0) for curve in curves], context.questions), context.folder.frontier
     )
+    write_text(context.folder.digest, told(make_brief(context, number + 1)))
     Journal(folder.transcript).record("archived", best=best)
     if best is None:
         context.teller.say(f"round {number} of {settings.rounds}: no candidate was sound")

@@ -1,14 +1,13 @@
 """The proposer: asks the explorer for candidates, and sends back those that do not load."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from envdata.atomic import write_text
-from graph.context import Context, tried_in
-from graph.critic.frontier import read_frontier
-from graph.explorers.base import Brief, Lesson, Proposal, Rejected
-from graph.folder import read_json, write_json
+from graph.briefing import make_brief
+from graph.context import Context
+from graph.explorers.base import Proposal, Rejected
+from graph.folder import write_json
 from graph.journal import Journal
 from graph.nodes.state import State
 from sandbox.candidate import Candidate
@@ -69,36 +68,15 @@ def propose(context: Context, state: State) -> State:
     return {"labels": [entry["label"] for entry in entries], "finalists": []}
 
 
-def make_brief(context: Context, number: int) -> Brief:
-    """What the explorer is told before round `number`."""
-    settings, yardstick = context.settings, context.yardstick
-    entries: Sequence[dict[str, Any]] = read_json(context.folder.round(0).metrics)["baselines"]
-    rounds = [context.folder.round(earlier) for earlier in range(1, number)]
-    return Brief(
-        round=number,
-        rounds=settings.rounds,
-        wanted=settings.candidates,
-        seed=settings.seed,
-        betas=settings.betas,
-        objective=settings.objective,
-        low=yardstick.low,
-        high=yardstick.high,
-        baselines={entry["label"]: entry["score"] for entry in entries if entry["score"] is not None},
-        frontier=read_frontier(context.folder.frontier) if number > 1 else (),
-        history=[tried for earlier, folder in enumerate(rounds, 1) for tried in tried_in(folder, earlier)],
-        lessons=[
-            Lesson(earlier, measured=folder.critique.read_text(encoding="utf-8"))
-            for earlier, folder in enumerate(rounds, 1)
-        ],
-    )
-
-
 def check(context: Context, proposal: Proposal) -> Checked:
     """Load a proposal in the sandbox, and ask for its schedules."""
     try:
         said = context.evaluator.describe(Candidate("candidate", proposal.source), context.settings.betas)
     except CandidateFailed as error:
         return Checked(proposal, error.status.label, error.why, None, [])
+    if context.settings.no_beta and not said.ignores_beta:
+        why = "this run has no β: schedule(beta) must return the same numbers for every beta"
+        return Checked(proposal, Status.CONTRACT_ERROR.label, why, None, [])
     return Checked(proposal, Status.OK.label, None, said.doc, said.schedules)
 
 

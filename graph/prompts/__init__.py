@@ -2,7 +2,7 @@
 
 from graph.prompts.critique import critique_prompt
 from graph.prompts.prompt import Prompt, PromptTooLong
-from graph.prompts.proposal import proposal_prompt
+from graph.prompts.proposal import proposal_prompt, told
 from graph.prompts.replies import CRITIQUE_SCHEMA, ReplyError, read_critique, read_proposals
 from graph.prompts.templates import PROMPTS
 from graph.prompts.tokens import estimate
@@ -18,4 +18,5 @@ __all__ = [
     "proposal_prompt",
     "read_critique",
     "read_proposals",
+    "told",
 ]

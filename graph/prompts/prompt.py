@@ -68,11 +68,12 @@ def assemble(system: str, stable: str, parts: Sequence[Part], limit: int) -> Pro
             f"the task and the API alone are about {total:,} tokens, and the limit is {limit:,}; raise it "
             f"(--brief-tokens {total}), or take a model with a larger context"
         )
-    changing = _joined(kept)
+    changing = joined(kept)
     return Prompt(system, stable, changing, version(), fixed + estimate(changing), tuple(cut))
 
 
-def _joined(parts: Sequence[Part]) -> str:
+def joined(parts: Sequence[Part]) -> str:
+    """The text of parts, each heading before the first of its own."""
     lines: list[str] = []
     heading = ""
     for part in parts:

@@ -17,7 +17,7 @@ from enum import IntEnum, auto
 from graph.explorers.base import Brief, Lesson, Tried
 from graph.objective import Objective
 from graph.prompts.foreign import fenced, prose, quoted
-from graph.prompts.prompt import Part, Prompt, assemble
+from graph.prompts.prompt import Part, Prompt, assemble, joined
 from graph.prompts.templates import fill
 
 SHOWN = 3
@@ -47,6 +47,12 @@ class Worth(IntEnum):
 def proposal_prompt(brief: Brief, *, limit: int) -> Prompt:
     """What asks for `brief.wanted` candidates, within `limit` tokens. Raises PromptTooLong."""
     return assemble(fill("system.md"), _task(brief), list(_parts(brief)), limit)
+
+
+def told(brief: Brief) -> str:
+    """Everything that a brief tells of the rounds before, without a limit; Markdown, empty where it tells nothing."""
+    parts = [part for part in _parts(brief) if part.worth is not None and part.text]
+    return joined(parts) + "\n" if parts else ""
 
 
 def example(*, free_knobs: bool = False) -> str:

@@ -135,7 +135,7 @@ def test_the_brief_of_a_later_round_holds_the_history(make_context: Make) -> Non
     assert (tried.label, tried.round, tried.notes, tried.status) == ("r1-01", 1, {"kept": 1}, "ok")
     assert tried.score is not None
     assert tried.screening is not None
-    assert "a diagnosis" in second.lessons[0].measured
+    assert "a diagnosis" in second.lessons[0].diagnosis
     assert second.frontier
 
 
