@@ -142,7 +142,9 @@ class _Prober:
                 self._asked[key].set_result(reply)
 
     def _key(self, cut: _Cut) -> Prompt:
-        return (*cut.pieces, *self._closings[cut.closing or ""])
+        pieces = (*cut.pieces, *self._closings[cut.closing or ""])
+        # One text is one prompt, however it is cut into pieces.
+        return pieces if all(isinstance(piece, int) for piece in pieces) else ("".join(map(str, pieces)),)
 
     def _cut(self, trace: Decoded, length: int) -> _Cut:
         tokens = trace.tokens[:length]

@@ -56,7 +56,11 @@ class Reader:
         """What is appended to `prefix` to make the model answer; None if its answer stands there complete."""
         start = self.answer_start(prefix, thinks)
         if start is None and self.thinking is not None:
-            return closing_after(prefix, self.thinking.leaving(self.closing))
+            leaving = self.thinking.leaving(self.closing)
+            # A tag that the trace has begun is completed, whatever stands in front of it.
+            begun = leaving.lstrip()
+            rest = closing_after(prefix, begun)
+            return rest if len(begun) - len(rest) > 1 else closing_after(prefix, leaving)
         region = prefix[start or 0 :]
         line = self.rule.line(region)
         if line is None:

@@ -38,7 +38,6 @@ def test_impossible_lengths_are_refused(tokens, interval):
         (" 3 * 4 = 12.\n", "Answer:"),
         (" 3 * 4 = 12.\nAns", "wer:"),
         (" 3 * 4 = 12.\nAnswer:", ""),
-        (" 3 * 4 = 12.\nAnswer: 1", ""),
         (" the Answer", CLOSING),
         ("", CLOSING),
     ],
