@@ -136,7 +136,7 @@ def test_draws_stay_in_their_range_and_gather_round_their_mean() -> None:
 
 
 def test_unknown_explorers_are_refused_with_those_there_are() -> None:
-    with pytest.raises(ExplorerError, match="there are .*evolution"):
+    with pytest.raises(ExplorerError, match=r"there are .*evolution"):
         make_explorer("oracle:x")
     with pytest.raises(ExplorerError, match="takes no argument"):
         make_explorer("evolution:fast")
@@ -160,5 +160,28 @@ def test_another_package_adds_an_explorer_through_an_entry_point(
     assert explorer.text == "with:colons"  # type: ignore[attr-defined]
     with pytest.raises(ExplorerError, match="'broken' cannot be loaded: OSError: no such model"):
         make_explorer("broken")
-    with pytest.raises(ExplorerError, match="there are .*broken, .*evolution, .*mine"):
+    with pytest.raises(ExplorerError, match=r"there are .*broken, .*evolution, .*mine"):
         make_explorer("other")
+
+
+def test_without_beta_every_knob_is_a_constant_and_children_stay_near_their_parents(tmp_path: Path) -> None:
+    first = propose(brief(free_knobs=True), tmp_path)
+    history = tuple(
+        Tried(f"c{place}", 1, each.source, each.notes, "ok", None, 1 / (1 + place), None)
+        for place, each in enumerate(first)
+    )
+    second = propose(brief(2, history, free_knobs=True), tmp_path)
+    for each in (*first, *second):
+        recipe = Recipe.from_json(each.notes["recipe"])
+        assert all(low == high for low, high in (k.ends(recipe.genes[k.name]) for k in recipe.knobs()))
+        assert "beta *" not in each.source
+        assert "**beta" not in each.source
+    assert len({each.source for each in (*first, *second)}) == len(first) + len(second)
+
+
+def test_without_feedback_every_round_but_the_first_is_drawn_from_the_whole_family(tmp_path: Path) -> None:
+    seeds = {render(seed) for _, seed in SEEDS}
+    blind = [{each.source for each in propose(brief(n, feedback=False, seed=n), tmp_path)} for n in (1, 2, 3)]
+    assert blind[0] >= seeds
+    assert not (blind[1] | blind[2]) & seeds
+    assert blind[1] != blind[2]

@@ -25,12 +25,16 @@ class Evolution:
         return {"explorer": "evolution", "family": FAMILY}
 
     def propose(self, brief: Brief, journal: Journal) -> Sequence[Proposal]:
-        """The seeds first, then children of the elite, and now and then something from anywhere in the family."""
+        """The seeds first, then children of the elite, and now and then something from anywhere in the family.
+
+        Without β every knob is a constant: drawn between the ends of its schedule at first, near its parent's later.
+        """
         rng = random.Random(f"evolution/{brief.seed}/{brief.round}/{brief.attempt}")
         seen = {tried.source for tried in brief.history}
         proposals: list[Proposal] = []
         if brief.round == 1:
-            for idea, recipe in SEEDS[: brief.wanted]:
+            for idea, seed in SEEDS[: brief.wanted]:
+                recipe = seed.fixed(rng.random()) if brief.free_knobs else seed
                 proposals.append(_proposal(recipe, f"A starting point: {idea}."))
                 seen.add(proposals[-1].source)
         scored = _scored(brief.history)
@@ -38,9 +42,14 @@ class Evolution:
         while len(proposals) < brief.wanted:
             for _ in range(TRIES):
                 if sampler is None or (len(proposals) == 0 and brief.round < brief.rounds):
-                    proposal = _proposal(anything(rng), "Drawn from the whole family, to see what else there is.")
+                    recipe = anything(rng)
+                    if brief.free_knobs:
+                        recipe = recipe.fixed(rng.random())
+                    proposal = _proposal(recipe, "Drawn from the whole family, to see what else there is.")
                 else:
                     recipe, parent = sampler.child(rng)
+                    if brief.free_knobs:
+                        recipe = recipe.fixed(0.0)
                     proposal = _proposal(recipe, _difference(recipe, parent))
                 if proposal.source not in seen:
                     break

@@ -27,6 +27,11 @@ class Recipe:
         """All knobs of the chosen mechanisms."""
         return [MAX_BRANCHES, *(knob for each in self.mechanisms() for knob in each.knobs)]
 
+    def fixed(self, along: float) -> "Recipe":
+        """The recipe at one point of its schedules, `along` in 0 … 1 from start to end: every knob a constant."""
+        genes = {name: (start + (1 - start) * share * along, 0.0) for name, (start, share) in self.genes.items()}
+        return Recipe(self.choices, genes)
+
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dictionaries."""
         return {"choices": dict(self.choices), "genes": {name: list(gene) for name, gene in self.genes.items()}}
@@ -59,7 +64,7 @@ def render(recipe: Recipe) -> str:
         "",
         "    @staticmethod",
         "    def schedule(beta: float) -> dict[str, float]:",
-        '        """Every knob; each moves one way only, towards spending more."""',
+        f'        """Every knob; {_movement(recipe)}."""',
         "        return {",
         *(
             f'            "{knob.name}": {knob.expression(recipe.genes[knob.name])},  # {knob.doc}'
@@ -101,6 +106,12 @@ def class_name(recipe: Recipe) -> str:
     chosen = recipe.choices
     said = [chosen["reading"], chosen["stopping"] if chosen["stopping"] != "never" else "full", chosen["widening"]]
     return "".join(word.capitalize() for word in said)
+
+
+def _movement(recipe: Recipe) -> str:
+    ends = [knob.ends(recipe.genes[knob.name]) for knob in recipe.knobs()]
+    constant = all(start == end for start, end in ends)
+    return "the same at every β" if constant else "each moves one way only, towards spending more"
 
 
 def _imports(parts: list[Mechanism]) -> set[str]:
