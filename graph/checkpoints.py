@@ -16,11 +16,15 @@ from urllib.parse import parse_qs, urlsplit
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.serde.types import INTERRUPT
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from graph.folder import RunFolder, read_json, write_json
+from graph.pausing import Pause
 from graph.settings import RunError, RunSettings
 
+SQLITE = "sqlite"
+"""A file in the run's folder."""
 THREAD: RunnableConfig = {"configurable": {"thread_id": "run"}}
 """A checkpoint file holds one run."""
 SCHEMES = ("postgresql", "postgres")
@@ -29,14 +33,24 @@ SCHEMES = ("postgresql", "postgres")
 @contextmanager
 def checkpoints(folder: RunFolder, settings: RunSettings) -> Iterator[tuple[BaseCheckpointSaver[Any], RunnableConfig]]:
     """The saver of a run, and the configuration that names its thread. Raises RunError."""
-    url = getattr(settings, "checkpoints", "")
-    if url in ("", "sqlite"):
+    url = settings.checkpoints
+    if url == SQLITE:
         with sqlite_checkpoints(folder.checkpoints) as saver:
             yield saver, {**THREAD}
     else:
         check_url(url)
         with _postgres(url) as saver:
             yield saver, {"configurable": {"thread_id": _thread(folder)}}
+
+
+def waiting_for(folder: RunFolder, settings: RunSettings) -> Pause | None:
+    """What the run in a folder waits for; None if it does not. Raises RunError."""
+    with checkpoints(folder, settings) as (saver, config):
+        found = saver.get_tuple(config)
+        for _, channel, value in (found.pending_writes or ()) if found is not None else ():
+            if channel == INTERRUPT:
+                return Pause.from_interrupt(value[0].value)
+    return None
 
 
 @contextmanager
@@ -54,7 +68,9 @@ def strict_serializer() -> JsonPlusSerializer:
 
 
 def check_url(url: str) -> None:
-    """Raise RunError if a URL is not one of PostgreSQL, or holds a password: it is written into `run.toml`."""
+    """Raise RunError for other than `sqlite` or a URL of PostgreSQL, and for a password: it would be in `run.toml`."""
+    if url == SQLITE:
+        return
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -62,7 +78,7 @@ def check_url(url: str) -> None:
     if parts.scheme not in SCHEMES:
         # Not the whole text: what is no URL may hold anything.
         raise RunError(
-            f"--checkpoints: {parts.scheme or 'that'!r} is not understood; leave it away for a file in the run's "
+            f"--checkpoints: {parts.scheme or 'that'!r} is not understood; give sqlite for a file in the run's "
             "folder, or give postgresql://USER@HOST:PORT/DATABASE"
         )
     if parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True):

@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": ("graph.cli.evaluate", "evaluate_command"),
     "grid": ("graph.cli.grid", "grid_group"),
     "report": ("graph.cli.report", "report_command"),
+    "submit": ("graph.cli.submit", "submit_command"),
     "sandbox": ("graph.cli.sandbox", "sandbox_group"),
 }
 """Where each subcommand is: module and name."""

@@ -18,8 +18,11 @@ from graph.journal import Journal
 from graph.settings import Pinned, RunError, RunSettings
 from sandbox.status import Status
 
-FREE = frozenset({"heldout", "sandbox", "explorer", "critic", "side_by_side", "base_url", "checkpoints", "approve"})
-"""Settings that may differ: what is played at the end, where, by whom the proposals were written. Caps may, too."""
+FREE = frozenset(
+    {"heldout", "sandbox", "explorers", "side_by_side", "critic", "base_url", "checkpoints", "approve"}
+    | {"thinking", "temperature", "max_output"}
+)
+"""Settings that may differ: what is played at the end, where, by whom and how the proposals were written."""
 FREE_STARTS = ("max_cost", "max_minutes", "max_tokens", "price", "brief_", "agent_")
 
 

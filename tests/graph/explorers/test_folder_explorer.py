@@ -1,0 +1,181 @@
+"""`folder:PATH`: the run stops until somebody puts a controller there, and goes on with what was put."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from graph.checkpoints import waiting_for
+from graph.cli import main
+from graph.explorers.base import ExplorerError
+from graph.explorers.dropbox import Unreadable, look, read_plain
+from graph.explorers.evolution.render import render
+from graph.explorers.evolution.seeds import SEEDS
+from graph.explorers.folder import Folder
+from graph.folder import RunFolder, read_json
+from graph.history import load
+from graph.journal import Journal
+from graph.machine import run
+from graph.pausing import Pause
+from sandbox.candidate import MAX_SOURCE
+from tests.graph.conftest import SHORT
+from tests.graph.running import autotts, command
+from tests.graph.test_loop import Make
+
+SOUND = render(SEEDS[0][1])
+OTHER = render(SEEDS[1][1])
+
+
+def test_the_graph_stops_for_a_controller_and_goes_on_with_it(make_context: Make, tmp_path: Path) -> None:
+    box = tmp_path / "box"
+    context = make_context(Folder(str(box)))
+    pause = run(context)
+    assert pause is not None
+    assert (pause.waits_for, pause.said["folder"], pause.said["wanted"]) == ("controller", str(box), 2)
+    assert f"autotts submit {tmp_path} FILE" in pause.words(tmp_path)
+    brief = (box / "brief.md").read_text(encoding="utf-8")
+    assert "controller.py" in brief
+    assert "schedule" in brief
+    compile((box / "sandbox" / "tts.pyi").read_text(encoding="utf-8"), "tts.pyi", "exec")
+    # Nothing lies there: going on stops again, and costs nothing.
+    assert run(context) == pause
+    (box / "idea.md").write_text("Read *everything*.")
+    (box / "controller.py").write_text(SOUND)
+    assert run(context) is None
+    (tried,) = read_json(context.folder.round(1).metrics)["candidates"]
+    assert (tried["status"], tried["idea"]) == ("ok", "Read *everything*.")
+    assert not list(box.glob("*.py"))
+    assert (box / "taken" / "round-001-0" / "controller.py").read_text() == SOUND
+    assert run(context) is None
+
+
+def test_several_controllers_at_once_are_several_candidates(make_context: Make, tmp_path: Path) -> None:
+    for name, source in (("a", SOUND), ("b", OTHER)):
+        (tmp_path / f"controller-{name}.py").write_text(source)
+    context = make_context(Folder(str(tmp_path)))
+    assert run(context) is None
+    assert [each["status"] for each in read_json(context.folder.round(1).metrics)["candidates"]] == ["ok", "ok"]
+
+
+def test_what_does_not_load_goes_back_with_its_error_and_the_folder_is_asked_again(
+    make_context: Make, tmp_path: Path
+) -> None:
+    box = tmp_path / "box"
+    context = make_context(Folder(str(box)))
+    assert run(context) is not None
+    (box / "controller.py").write_text("import nowhere\n")
+    pause = run(context)
+    assert pause is not None
+    assert pause.said["attempt"] == 1
+    assert "what was given failed" in pause.words(tmp_path)
+    assert (box / "rejected" / "1.py").read_text() == "import nowhere\n"
+    assert "nowhere" in (box / "rejected" / "1.txt").read_text()
+    assert "nowhere" in (box / "brief.md").read_text(encoding="utf-8")
+    (box / "controller.py").write_text(SOUND)
+    # A process in between that finds it, and one that is resumed by the interrupt's answer, do the same.
+    assert run(context, lambda _: True) is None
+    (tried,) = read_json(context.folder.round(1).metrics)["candidates"]
+    assert tried["status"] == "ok"
+    assert [each["attempt"] for each in Journal(context.folder.round(1).transcript).events()
+            if each["event"] == "submitted"] == [0, 1]  # fmt: skip
+
+
+def test_a_kill_after_the_journal_takes_nothing_twice(make_context: Make, tmp_path: Path) -> None:
+    box = tmp_path / "box"
+    context = make_context(Folder(str(box)))
+    assert run(context) is not None
+    # As if the process had died between the journal and moving the file away.
+    journal = Journal(context.folder.round(1).transcript)
+    journal.record("submitted", round=1, attempt=0, idea="", files=["controller.py"], sources=[SOUND])
+    (box / "controller.py").write_text(SOUND)
+    assert run(context) is None
+    assert not list(box.glob("*.py"))
+    assert len([each for each in journal.events() if each["event"] == "submitted"]) == 1
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "large", "bytes", "folder", "empty"])
+def test_what_cannot_be_taken_is_said_and_the_run_waits_on(make_context: Make, tmp_path: Path, kind: str) -> None:
+    box = tmp_path / "box"
+    box.mkdir()
+    path = box / "controller.py"
+    if kind == "link":
+        path.symlink_to("/etc/passwd")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes({"large": b"#" * (MAX_SOURCE + 1), "bytes": b"\xff\xfe", "empty": b"\n"}[kind])
+    context = make_context(Folder(str(box)))
+    pause = run(context)
+    assert pause is not None
+    assert str(path) in pause.said["problem"]
+    assert pause.said["problem"] in pause.words(tmp_path)
+
+
+def test_no_more_of_a_file_is_read_than_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("12345")
+    assert read_plain(path, 5) == "12345"
+    with pytest.raises(Unreadable, match="more than 4 bytes"):
+        read_plain(path, 4)
+    assert look(tmp_path) is None
+
+
+def test_a_folder_has_to_be_named() -> None:
+    with pytest.raises(ExplorerError, match="as in folder:controllers"):
+        Folder("")
+
+
+def test_submitting_on_the_command_line(
+    tmp_path: Path, grids: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ends(*arguments: object) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments)])
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    out, box, mine = tmp_path / "run", tmp_path / "box", tmp_path / "mine.py"
+    mine.write_text(SOUND)
+    options = ("--grid", grids[0], *SHORT, "--rounds", 1, "--explorer", f"folder:{box}", "--out", out)
+    code, said = ends("discover", *options)
+    assert code == 3
+    assert f"put controller.py there and go on with: autotts discover --resume {out}" in said
+    code, said = ends("submit", out, mine, mine, mine, mine)
+    assert code == 1
+    assert "4 files, and the run asks for 3 at most" in said
+    code, said = ends("submit", out, mine, "--idea", "one of mine", "--jobs", 1)
+    assert code == 0, said
+    (record,) = load(out).rounds
+    (tried,) = record.candidates
+    assert (tried["status"], tried["idea"]) == ("ok", "one of mine")
+    code, said = ends("submit", out, mine)
+    assert code == 1
+    assert "does not wait for a controller" in said
+
+
+def test_a_process_can_wait_for_the_file(tmp_path: Path, grids: tuple[Path, Path]) -> None:
+    out, box, mine = tmp_path / "run", tmp_path / "box", tmp_path / "mine.py"
+    mine.write_text(SOUND)
+    options = ("--grid", grids[0], *SHORT, "--rounds", 1, "--explorer", f"folder:{box}", "--out", out, "--wait")
+    process = subprocess.Popen(command("discover", *options), stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "waiting:" in line:
+                break
+        assert waiting_for(RunFolder(out), load(out).settings) is not None
+        put = autotts("submit", out, mine)
+        assert put.returncode == 0, put.stderr
+        assert "the process that waits for it goes on" in put.stderr
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_pause_says_what_it_waits_for() -> None:
+    said = {"for": "approval", "round": 2, "labels": ["r2-01"], "folder": "runs/x/round-002/candidates"}
+    assert "--resume runs/x --approve" in Pause.from_interrupt(said).words(Path("runs/x"))
