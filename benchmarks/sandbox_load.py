@@ -35,8 +35,8 @@ from sandbox.host import InfrastructureError
 PATIENT = Limits(reply_seconds=300.0, repeat_seconds=600.0, start_seconds=300.0)
 """Fifty sandboxes may share one core here: honest candidates must not fail for that."""
 
-WARM_UP = 40
-"""Candidates before the counts that growth is measured from: each worker thread, each import once."""
+WARM_UP = 3
+"""Candidates for each of those at a time, before the counts that growth is measured from: each thread, each import."""
 
 GROWTH_KB = 25
 """Resident memory that a candidate may leave, at most: a leaked result alone would be more."""
@@ -55,7 +55,7 @@ def count(client: Any, engine: int | None) -> dict[str, int]:
         "descriptors": len(os.listdir("/proc/self/fd")),
         "threads": threading.active_count(),
         "temporary files": sum(1 for _ in Path(tempfile.gettempdir()).rglob("*")),
-        "control groups": sum(1 for _ in Path("/sys/fs/cgroup").glob("**/autotts-*")),
+        "control groups": sum(1 for _ in Path("/sys/fs/cgroup").glob(f"**/autotts-{os.getpid()}-*")),
         "containers": containers,
         "memory kB": resident(os.getpid()),
     }
@@ -142,7 +142,9 @@ def main() -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = folder
         with world() as targets, ThreadPoolExecutor(asked.at_a_time) as pool:
             alone = fingerprint(play(backend, HONEST, targets.grid, PATIENT))
-            for _ in pool.map(lambda number: one(backend, targets, number * 4, alone), range(WARM_UP)):
+            for _ in pool.map(
+                lambda number: one(backend, targets, number * 4, alone), range(WARM_UP * max(10, asked.at_a_time))
+            ):
                 pass
             backend.close()
             before = at_rest(client, engine)

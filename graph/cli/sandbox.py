@@ -1,6 +1,7 @@
 """`autotts sandbox build` makes the image of the docker backend; `autotts sandbox check` proves what holds here."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,6 +71,47 @@ def check_command(names: Sequence[str], wanted: Sequence[str], as_json: bool) ->
     if not as_json:
         _print_table(outcomes)
     if not all(outcome.passed for of_one in outcomes.values() for outcome in of_one):
+        raise click.exceptions.Exit(1)
+
+
+@sandbox_group.command("prove")
+@click.option(
+    "--sandbox",
+    "names",
+    multiple=True,
+    type=click.Choice(["docker", "bubblewrap"]),
+    help="Backend whose defences are switched off, one after another; by default both where they work.",
+)
+@click.option("--defence", "wanted", multiple=True, help="Prove the defences of this name alone.")
+@click.option("--record", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the table to a file.")
+def prove_command(names: Sequence[str], wanted: Sequence[str], path: Path | None) -> None:
+    """Show what each defence is good for: with it a case passes, with it switched off the case fails.
+
+    The exit status is 0 if every defence was proven.
+    """
+    from envdata.atomic import write_text
+    from sandbox.conformance.proofs import CANARY, PROOFS, prove, record
+    from sandbox.conformance.targets import world
+
+    reasons = {name: why_not(name) for name in names or ("docker", "bubblewrap")}
+    chosen = [name for name, reason in reasons.items() if reason is None]
+    if not chosen or (names and len(chosen) < len(names)):
+        raise click.ClickException("\n".join(filter(None, reasons.values())))
+    proofs = [one for one in PROOFS if one.sandbox in chosen and (not wanted or one.defence in wanted)]
+    if not proofs:
+        known = ", ".join(sorted({one.defence for one in PROOFS}))
+        raise click.ClickException(f"no defence is called {' or '.join(wanted)}; there are {known}")
+    proven = []
+    os.environ[CANARY[0]] = CANARY[1]
+    with world() as targets:
+        for proof in proofs:
+            one = prove(proof, targets)
+            proven.append(one)
+            said = "proven" if one.holds else f"NOT PROVEN ({one.with_it or 'the case passes without it'})"
+            click.echo(f"{proof.sandbox:<10} {proof.is_:<40} {said}")
+    if path is not None:
+        write_text(path, record(proven))
+    if not all(one.holds for one in proven):
         raise click.exceptions.Exit(1)
 
 

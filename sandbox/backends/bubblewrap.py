@@ -45,7 +45,8 @@ class BubblewrapBackend:
             bwrap = shutil.which("bwrap")
             assert bwrap is not None  # noqa: S101 - the trial ran it
             self._command = command(bwrap, self._without)
-        return LocalRunning(self._command, dict(os.environ) if "environment" in self._without else {}, self._group())
+        environment = dict(os.environ) if "environment" in self._without else {}
+        return LocalRunning(self._command, environment, self._group(), wrapped=True)
 
     def _group(self) -> cgroups.Group | None:
         place = cgroups.here()
@@ -92,9 +93,11 @@ def command(bwrap: str, without: frozenset[str] = frozenset()) -> list[str]:
     """
     python = payload.interpreter()
     line = [bwrap, *(f"--unshare-{name}" for name in NAMESPACES if name not in without)]
-    line += ["--unshare-cgroup-try", "--die-with-parent", "--new-session"]
+    line += ["--new-session"]
+    line += [] if "cgroup" in without else ["--unshare-cgroup-try"]
+    line += [] if "death" in without else ["--die-with-parent"]
     if "user" not in without:
-        line += ["--uid", "65534", "--gid", "65534", *_no_further_namespaces(bwrap)]
+        line += ["--uid", "65534", "--gid", "65534", *([] if "nesting" in without else _no_further_namespaces(bwrap))]
     if "capabilities" not in without:
         line += ["--cap-drop", "ALL"]
     if "uts" not in without:
@@ -103,7 +106,7 @@ def command(bwrap: str, without: frozenset[str] = frozenset()) -> list[str]:
         line += ["--clearenv"]
     for name, value in clean_environment().items():
         line += ["--setenv", name, value]
-    line += _tree(python) if "tree" not in without else ["--dev-bind", "/", "/", "--proc", "/proc"]
+    line += _tree(python, without) if "tree" not in without else ["--dev-bind", "/", "/", "--proc", "/proc"]
     if "read-only" in without:
         line += ["--tmpfs", "/tmp"]  # noqa: S108 - in the sandbox
     elif "tree" not in without:
@@ -118,14 +121,14 @@ def command(bwrap: str, without: frozenset[str] = frozenset()) -> list[str]:
     return [*line, "--", str(python.executable), *PYTHON_FLAGS, "-c", start, *arguments]
 
 
-def _tree(python: payload.Interpreter) -> list[str]:
+def _tree(python: payload.Interpreter, without: frozenset[str]) -> list[str]:
     line: list[str] = []
     for folder in ("/lib", "/lib64"):
         if Path(folder).is_symlink():
             line += ["--symlink", str(Path(folder).readlink()), folder]
     for path in python.shown:
         line += ["--ro-bind", str(path), str(path)]
-    for path in python.hidden:
+    for path in () if "hidden" in without else python.hidden:
         line += ["--tmpfs", str(path), "--remount-ro", str(path)]
     ready = staging.staged()
     if ready is not None:
@@ -135,6 +138,8 @@ def _tree(python: payload.Interpreter) -> list[str]:
             line += ["--ro-bind", str(source), f"{WORKER}/{name}"]
     for name, source in payload.packages().items():
         line += ["--ro-bind", str(source), f"{PACKAGES}/{name}"]
+    if "devices" in without:
+        return [*line, "--dev", "/dev"]
     for name in DEVICES:
         line += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     return line

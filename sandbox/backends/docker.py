@@ -31,8 +31,8 @@ ULIMITS = {"nofile": 256, "core": 0, "nproc": 4096}
 """Of every process. The last counts the processes of nobody's user in all containers: a container's own limit is
 `pids_limit`; but Podman asks for a million where none is given, which within a container of its own it may not have."""
 
-TMPFS = ("rw", "noexec", "nosuid", "nodev", "size=64m")
-"""How the one thing that could be written to is mounted."""
+TMPFS = {"rw": "rw", "noexec": "exec", "nosuid": "suid", "nodev": "dev", "size=64m": ""}
+"""How the one thing that could be written to is mounted, and what stands there where a defence is left out."""
 
 _START = "import sys; sys.path.insert(0, '/autotts'); from sandbox.inside.zygote import main; main()"
 _STREAM = struct.Struct(">BxxxL")
@@ -200,7 +200,7 @@ class _Container:
         config: dict[str, Any] = self._api.create_host_config(
             network_mode="host" if "net" in without else "none",
             read_only="read-only" not in without,
-            tmpfs={"/tmp": ",".join(word for word in TMPFS if word.partition("=")[0] not in without)},  # noqa: S108
+            tmpfs={"/tmp": ",".join(TMPFS[word] if word in without else word for word in TMPFS).strip(",")},  # noqa: S108
             cap_drop=None if "capabilities" in without else ["ALL"],
             security_opt=security + (["seccomp=unconfined"] if "engine-seccomp" in without else []) or None,
             pids_limit=None if "pids" in without else options.processes,
@@ -210,7 +210,7 @@ class _Container:
             ulimits=[
                 {"Name": name, "Soft": most, "Hard": most} for name, most in ULIMITS.items() if name not in without
             ],
-            ipc_mode="host" if "ipc" in without else "none",
+            ipc_mode="host" if "ipc" in without else "private" if "shm" in without else "none",
             uts_mode="host" if "uts" in without else None,
             pid_mode="host" if "pid" in without else None,
             init=True,

@@ -6,12 +6,15 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from sandbox.backends.base import Received, SandboxUnavailable
 from sandbox.backends.cgroups import Group
 from sandbox.streams import Outbox
 
 KEPT_OUTPUT = 4096
+
+_COLLECT_SECONDS = 5.0
 
 _ENTER = (
     "/bin/sh",
@@ -27,12 +30,15 @@ class LocalRunning:
 
     relay = False
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], group: Group | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], group: Group | None = None, wrapped: bool = False
+    ) -> None:
         """Start `command` in a session of its own, and in a control group if one is given, which ends with it.
 
-        Raises SandboxUnavailable if it cannot be executed.
+        `wrapped` is for a command that starts the zygote as its child and ends with it. Raises SandboxUnavailable if
+        it cannot be executed.
         """
-        self._group = group
+        self._group, self._wrapped = group, wrapped
         if group is not None:
             command = [*_ENTER, str(len(group.doors)), *group.doors, *command]
         ours, theirs = socket.socketpair()
@@ -99,6 +105,8 @@ class LocalRunning:
         if self._ended:
             return
         self._ended = True
+        if self._wrapped:
+            self._end_wrapped()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -109,6 +117,19 @@ class LocalRunning:
                 self._last_words = (self._last_words + data)[:KEPT_OUTPUT]
         self._control.close()
         os.close(self._output)
+
+    def _end_wrapped(self) -> None:
+        """Kill what the command started, so that it collects it and ends by itself.
+
+        Killed first, it would leave that to the first process of the machine, which in many a container never does.
+        """
+        pid = self._process.pid
+        try:
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+            self._process.wait(_COLLECT_SECONDS)
+        except (OSError, subprocess.TimeoutExpired):
+            return
 
     def explain(self) -> str:
         """The exit status, and the last of what was printed."""

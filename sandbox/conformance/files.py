@@ -28,7 +28,12 @@ CASES = [
         "os",
         [f"os.open({path!r}, os.O_TMPFILE | os.O_RDWR)" for path in ("/", "/tmp", "/dev/shm")],
     ),
-    refusals("filling the temporary folder", Group.FILES, "os", ["open('/tmp/full', 'wb').write(b'x' * (1 << 27))"]),
+    refusals(
+        "filling the temporary folder",
+        Group.FILES,
+        "os",
+        ["open(f'/tmp/full-{os.getpid()}', 'wb').write(b'x' * (1 << 27))"],
+    ),
     refusals(
         "folders, links, pipes and devices",
         Group.FILES,

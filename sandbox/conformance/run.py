@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from envdata.grid import Grid
 from sandbox.backends.base import Backend, Limits
 from sandbox.candidate import Candidate
-from sandbox.conformance import carrying, feedback, files, integrity, kernel, output, reach, resources
+from sandbox.conformance import carrying, feedback, files, integrity, kernel, output, probes, reach, resources
 from sandbox.conformance.case import PATIENT, Case, Seen
 from sandbox.conformance.targets import World
 from sandbox.playing import PlayedRepeat, Player, Repeat, Settings
@@ -20,6 +20,7 @@ CASES: tuple[Case, ...] = (
     *files.CASES,
     *kernel.CASES,
     *feedback.CASES,
+    *probes.CASES,
 )
 """All of them, group after group."""
 

@@ -1,6 +1,7 @@
 """What the cases are after on this machine, made for the time of a run: canaries in a grid, a port, a secret file."""
 
 import contextlib
+import ctypes
 import os
 import secrets
 import socket
@@ -10,13 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envdata.grid import BranchRow, Grid, cache_folder, write_grid
+from sandbox.backends import payload
 from sandbox.candidate import Candidate
 from sandbox.conformance.case import Case
+
+_IPC_CREAT, _IPC_RMID = 0o1000, 0
+"""From linux/ipc.h."""
 
 
 @dataclass(frozen=True)
 class World:
-    """What the attacks are after on this machine: a grid full of canaries, a listening port, a secret file."""
+    """What the attacks are after on this machine: a grid full of canaries, listening sockets, a secret file …"""
 
     grid: Grid
     words: dict[str, str]
@@ -50,12 +55,30 @@ def world() -> Iterator[World]:
             "SECRET": str(folder / "secret"),
             "PORT": str(listener.getsockname()[1]),
             "ABSTRACT": folder.name,
+            "PROCESS": str(os.getpid()),
+            "HIDDEN": repr(tuple(map(str, payload.interpreter().hidden))),
+            "QUEUE": str(stack.enter_context(_message_queue())),
         }
         if hasattr(socket, "AF_UNIX") and os.uname().sysname == "Linux":
             abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
             abstract.bind(f"\0{words['ABSTRACT']}")
             abstract.listen()
         yield World(Grid.load(folder / "grid.parquet"), words)
+
+
+@contextlib.contextmanager
+def _message_queue() -> Iterator[int]:
+    """The key of a System V message queue that everybody may use; 0 where there are none."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    key = 1 + secrets.randbelow(1 << 30)
+    made = libc.msgget(key, _IPC_CREAT | 0o666) if hasattr(libc, "msgget") else -1
+    if made == -1:
+        yield 0
+        return
+    try:
+        yield key
+    finally:
+        libc.msgctl(made, _IPC_RMID, None)
 
 
 def _write_canaries(path: Path) -> None:

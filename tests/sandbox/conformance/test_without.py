@@ -1,72 +1,64 @@
 """Each defence is good for something: with it switched off, the case that it is there for fails.
 
-Defences overlap on purpose. Where a second one would save the case, it is named as a backup and switched off in both
-runs: with the defence the case passes all the same, without it the case fails.
+What backends and workers can leave out is in `sandbox.conformance.proofs`, and recorded in docs/defences.md; what the
+host itself does is taken away here.
 """
 
-from collections.abc import Callable
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from sandbox import serving
-from sandbox.backends.base import Backend
+from sandbox.backends import docker
+from sandbox.backends.base import Backend, Limits
 from sandbox.backends.bubblewrap import BubblewrapBackend
-from sandbox.backends.docker import DockerBackend
-from sandbox.conformance.case import Case
+from sandbox.conformance.case import Case, attack
+from sandbox.conformance.proofs import CANARY, PROOFS, Proof, prove
 from sandbox.conformance.run import CASES, judge, play, see
 from sandbox.conformance.targets import World
-from sandbox.host import InfrastructureError
+from sandbox.host import Host, InfrastructureError
 
 BY_NAME = {case.name: case for case in CASES}
 
-PROOFS = {
-    # defence: (the case that needs it, backups that are off in both runs)
-    "bubblewrap": {
-        "seccomp": ("state in shared memory", ()),
-        "rlimits": ("memory mapped", ()),
-        "landlock": ("files of the host", ("tree",)),
-        "tree": ("files of the host", ("landlock",)),
-        "dumpable": ("memory of the zygote", ("tree", "landlock")),
-        "net": ("TCP to the host", ("seccomp", "landlock")),
-        "read-only": ("writing anywhere", ("seccomp", "landlock", "rlimits")),
-        "user": ("nobody's user", ()),
-        "environment": ("environment", ()),
-        "closing": ("inherited descriptors", ()),
-        "trial": ("source that takes memory to compile", ()),
-    },
-    "docker": {
-        "landlock": ("a sibling's files in /proc", ()),
-        "seccomp": ("state in shared memory", ()),
-        "rlimits": ("memory mapped", ()),
-        "net": ("TCP to the host", ("seccomp", "landlock")),
-        "user": ("nobody's user", ()),
-        "trial": ("source that takes memory to compile", ()),
-    },
-}
-
-MAKERS: dict[str, Callable[[frozenset[str]], Backend]] = {"bubblewrap": BubblewrapBackend, "docker": DockerBackend}
+RECORD = Path(__file__).parents[3] / "docs" / "defences.md"
 
 PARAMETERS = [
-    pytest.param(name, defence, id=f"{name}-{defence}", marks=getattr(pytest.mark, name))
-    for name, defences in PROOFS.items()
-    for defence in defences
+    pytest.param(proof, id=f"{proof.sandbox}-{proof.defence}", marks=getattr(pytest.mark, proof.sandbox))
+    for proof in PROOFS
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "defence"), PARAMETERS)
+@pytest.mark.parametrize("proof", PARAMETERS)
 def test_its_case_fails_without_it(
-    name: str, defence: str, targets: World, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    proof: Proof, targets: World, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    if name == "docker":
+    if proof.sandbox == "docker":
         request.getfixturevalue("image")
-    monkeypatch.setenv("SECRET_API_KEY", "CANARY-gold-0123456789abcdef")
-    case, backups = PROOFS[name][defence]
-    with_it = MAKERS[name](frozenset(backups))
-    without_it = MAKERS[name](frozenset({defence, *backups}))
-    assert _why(BY_NAME[case], with_it, targets) == ""
-    assert _why(BY_NAME[case], without_it, targets) != ""
+        if "Podman" in str(docker.connect().version()):
+            pytest.skip("another engine has another seccomp profile and other defaults")
+    monkeypatch.setenv(*CANARY)
+    proven = prove(proof, targets)
+    assert proven.with_it == ""
+    assert proven.without_it != ""
+
+
+def test_the_record_has_every_defence_and_says_that_it_is_proven() -> None:
+    lines = re.findall(
+        r"^\| (docker|bubblewrap) \|.*?\| `(.*?)` \| (.*?) \| (.*?) \|.*\| (\w+) \|$", RECORD.read_text(), re.M
+    )
+    assert {(sandbox, defence, case) for sandbox, defence, case, *_ in lines} == {
+        (proof.sandbox, proof.defence, proof.case) for proof in PROOFS
+    }
+    assert {proven for *_, proven in lines} == {"yes"}
+    assert all(said not in ("", "it passes too") for *_, said, _ in lines)
+
+
+def test_proofs_name_cases_that_there_are_and_no_defence_twice() -> None:
+    assert {proof.case for proof in PROOFS} <= set(BY_NAME)
+    assert len({(proof.sandbox, proof.defence) for proof in PROOFS}) == len(PROOFS)
 
 
 def _why(case: Case, backend: Backend, targets: World) -> str:
@@ -113,3 +105,23 @@ def test_without_the_checks_of_frames_forged_ones_reach_the_rules(
 def test_without_quoting_escapes_arrive(bubblewrap: Backend, targets: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "quoted", lambda text: text)
     assert _why(BY_NAME["instructions in a note"], bubblewrap, targets).startswith("text that is not quoted")
+
+
+LOOP = Case("loop", BY_NAME["loop"].group, attack("while True:\n    pass"))
+
+FOREVER = 10_000.0
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.slow
+def test_without_one_limit_on_time_the_next_one_ends_a_loop_and_is_named(
+    bubblewrap: Backend, targets: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is good for something: what it is there for lasts until another limit, which is later, is reached."""
+    on_reply = replace(LOOP, limits=Limits(reply_seconds=1.0, repeat_seconds=FOREVER))
+    assert "limit reply_seconds" in _why(on_reply, bubblewrap, targets)
+    on_repeat = replace(LOOP, limits=Limits(reply_seconds=FOREVER, repeat_seconds=2.0))
+    assert "limit repeat_seconds" in _why(on_repeat, bubblewrap, targets)
+    # Without either the kernel's limit on processor time is left.
+    monkeypatch.setattr(Host, "_check_clocks", lambda self: None)
+    assert "processor time" in _why(on_repeat, bubblewrap, targets)
