@@ -159,6 +159,13 @@ class Host:
             worker.killed, worker.why, worker.killed_at = status, why, time.monotonic()
             self._control(zygote.KILL, worker.slot)
 
+    def let_act(self, worker: Worker, patience: float) -> None:
+        """Sleep until a worker has said something, `patience` seconds at most; what the others say wakes nobody."""
+        if worker.channel is not None and not self._events:
+            waiting = select.poll()
+            waiting.register(worker.channel, select.POLLIN)
+            waiting.poll(patience * 1000)
+
     def wait(self, patience: float) -> Iterator[Event]:
         """What happened, after waiting up to `patience` seconds for something.
 

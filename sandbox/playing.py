@@ -24,6 +24,9 @@ from sandbox.streams import Malformed
 IN_FLIGHT = 8
 """Workers that are served side by side: their waiting frames share the cost of a pass over the arrays."""
 
+PATIENCE = 0.002
+"""Seconds that a worker's frame waits at most for those of the others."""
+
 LIVE_EPISODES = 128
 """Episodes that are suspended at once in a worker; beyond a few hundred its memory no longer fits the caches."""
 
@@ -90,6 +93,8 @@ class Player:
         self._texts = [hashlib.sha256(text.encode()).hexdigest() for text in grid.questions]
         self._tasks: dict[int, _Task] = {}
         """By group."""
+        self._last: Worker | None = None
+        """The worker that got its reply last."""
 
     def play(self, repeats: Sequence[Repeat], report: Callable[[], None] | None = None) -> Iterator[PlayedRepeat]:
         """Play the repeats, in no order of note; `report` is called after each.
@@ -148,13 +153,16 @@ class Player:
     def _gather(self, host: Host) -> list[Event]:
         """The next events; with several workers, those that are about to act are waited for a little.
 
-        On one core every worker runs while the host sleeps, so that one pass serves them all; where a worker thinks for
-        long, the others do not wait for it.
+        On one core the workers act one after the other in the order in which they got their replies. The host sleeps
+        until the last of them has acted, and one pass serves them all; where a worker thinks for long, the others do
+        not wait for it.
         """
+        if self._last is not None:
+            host.let_act(self._last, PATIENCE)
         events = list(host.wait(1.0))
-        deadline = time.perf_counter() + 0.002
+        deadline = time.perf_counter() + PATIENCE
         while len(events) < len(self._tasks) and time.perf_counter() < deadline:
-            more = list(host.wait(0.0005))
+            more = list(host.wait(PATIENCE / 4))
             if not more:
                 break
             events += more
@@ -193,8 +201,10 @@ class Player:
         for wrong in broken:
             replies.pop(wrong.group, None)
             host.kill(frames[wrong.group][0], Status.PROTOCOL_ERROR, wrong.why)
+        self._last = None
         for group, reply in replies.items():
-            host.reply(frames[group][0], reply)
+            self._last = frames[group][0]
+            host.reply(self._last, reply)
 
     def _is_failure(self, host: Host, event: Event) -> bool:
         """Whether a frame says that the candidate cannot be played at all; ends the worker if so."""

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from envdata.actions import Op, Refusal
 from envdata.episodes import Episodes, Played
-from envdata.rules import Calls, Ints
-from sandbox.inside.wire import CALL_FIELDS, FINISHED, HEADER, MAX_TEXT, PARSED
+from envdata.rules import Bools, Calls, Ints
+from sandbox.inside.wire import CALL_FIELDS, FINISHED, HEADER, MAX_TEXT, PARSED, REPLY
 from sandbox.quoting import quoted
 from sandbox.status import Status
 
@@ -28,6 +29,7 @@ _KNOWN[list(Op)] = True
 
 # Looked up once: an enumeration's members are slow to reach in Python 3.11.
 _PRUNE, _NOTE, _ANSWER = int(Op.PRUNE), int(Op.NOTE), int(Op.ANSWER)
+_BRANCH, _CONTINUE = int(Op.BRANCH), int(Op.CONTINUE)
 
 _NO_CALLS = np.zeros(0, np.int32)
 
@@ -190,33 +192,51 @@ def _replies(
     settled = played.settled
     n = len(calls.op)
     counts = np.bincount(settled.call, minlength=n)
-    refusals = np.empty((n, 2), np.int32)
-    refusals[:, 0] = settled.refusal
-    refusals[:, 1] = counts
+    plain, detailed, details = _details(calls, played, counts)
+    special = np.where(plain, np.bincount(settled.call[detailed], minlength=n), -1).astype(np.int32)
+    refusals = settled.refusal.astype(np.int32)
     tokens = episodes.ledger.tokens[calls.episode]
     labels = played.label.astype(np.int32)
-    depths = settled.depth.astype(np.int32)
-    flags = settled.finished * np.uint8(FINISHED) + played.parsed * np.uint8(PARSED)
+    flags = settled.finished[detailed] * np.uint8(FINISHED) + played.parsed[detailed] * np.uint8(PARSED)
     with_confidence = episodes.grid.arrays.confidences is not None
-    first_target = np.concatenate([[0], np.cumsum(counts)])
     starts = np.flatnonzero(np.diff(frame_of, prepend=-1))
+    bounds = [*starts.tolist(), n]
+    ends = np.concatenate([[0], np.cumsum(counts)])[bounds]
+    targets, parts = ends.tolist(), np.searchsorted(detailed, ends).tolist()
     replies: dict[int, bytes] = {}
-    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), n], strict=True):
-        a, b = int(first_target[start]), int(first_target[end])
-        frame = frames[frame_of[start]]
-        text = _spellings(episodes, frame.group, settled.place[a:b], played, a, b) if show_answers else b""
-        parts = [
-            HEADER.pack(end - start, b - a, len(text), int(with_confidence)),
-            refusals[start:end].tobytes(),
-            tokens[start:end].tobytes(),
-            labels[a:b].tobytes(),
-            depths[a:b].tobytes(),
-            settled.confidence[a:b].tobytes() if with_confidence else b"",
-            flags[a:b].tobytes(),
-            text,
-        ]
-        replies[frame.group] = b"".join(parts)
+    for i, frame in enumerate(frame_of[starts].tolist()):
+        own, (a, b), (c, d) = slice(bounds[i], bounds[i + 1]), targets[i : i + 2], parts[i : i + 2]
+        group = frames[frame].group
+        text = _spellings(episodes, group, settled.place[a:b], played, a, b) if show_answers else b""
+        replies[group] = b"".join(
+            (
+                REPLY.pack(bounds[i + 1] - bounds[i], b - a, d - c, len(text), with_confidence),
+                tokens[own].tobytes(),
+                refusals[own].tobytes(),
+                special[own].tobytes(),
+                labels[a:b].tobytes(),
+                details[c:d].tobytes(),
+                settled.confidence[a:b].tobytes() if with_confidence else b"",
+                flags[c:d].tobytes(),
+                text,
+            )
+        )
     return replies
+
+
+def _details(calls: Calls, played: Played, counts: Ints) -> tuple[Bools, Ints, npt.NDArray[np.int32]]:
+    """Which calls are plain (n,), which targets are told in detail, and what is told: see `sandbox.tts.Rows`."""
+    settled, call = played.settled, played.settled.call
+    odd = settled.finished | played.fresh
+    plain: Bools = (calls.op == _BRANCH) | (calls.op == _CONTINUE)
+    if not (plain.all() and settled.revealed.all()):
+        plain[call[~settled.revealed]] = False
+        odd |= ~plain[call]
+    detailed: Ints = np.flatnonzero(odd)
+    whose = call[detailed]
+    first = np.cumsum(counts) - counts
+    details = np.where(plain[whose], detailed - first[whose], settled.depth[detailed]).astype(np.int32)
+    return plain, detailed, details
 
 
 def _spellings(episodes: Episodes, group: int, place: Ints, played: Played, a: int, b: int) -> bytes:

@@ -22,11 +22,12 @@ standard library alone is used here; this file is all of the project that a cont
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice, repeat
 from typing import Any, NamedTuple, Protocol
 
 from envdata.actions import Op, Refusal
-from sandbox.voting import Poll, confidence, majority, poll
+from sandbox.voting import Poll, Tally, confidence, majority, poll
 
 __all__ = [
     "ActionError",
@@ -42,6 +43,7 @@ __all__ = [
     "EpisodeOver",
     "NoOpenSlot",
     "Poll",
+    "Tally",
     "UnknownBranch",
     "confidence",
     "majority",
@@ -84,6 +86,13 @@ class BudgetExceeded(ActionError):
 class EpisodeOver(ActionError):
     """The episode has ended."""
 
+
+# Plain numbers: an enumeration's members are slow to reach in Python 3.11.
+_BRANCH, _READ, _CONTINUE, _FINISH = int(Op.BRANCH), int(Op.READ), int(Op.CONTINUE), int(Op.FINISH)
+_PROBE, _PRUNE, _NOTE = int(Op.PROBE), int(Op.PRUNE), int(Op.NOTE)
+
+_MANY = 1 << 30
+"""More branches than any world has, and few enough for the wire."""
 
 _ERRORS: dict[int, type[ActionError]] = {
     Refusal.UNKNOWN_BRANCH: UnknownBranch,
@@ -162,21 +171,25 @@ class Branch:
         return f"Branch({self.index}, depth={self.depth}, answer={self.answer}, {state})"
 
 
-class Reply(NamedTuple):
-    """What came back for one call, as slices of what came back for many."""
+class Rows(NamedTuple):
+    """What many calls revealed, call after call: each call takes its own entries, and leaves the rest to the others."""
 
-    refusal: int
-    tokens: int
-    """The episode's total after the call."""
-    start: int
-    """The call's branches have the entries start, start + 1, … of the three below, in the order of the call."""
-    labels: Any
-    """−1 where nothing was revealed."""
-    depths: Any
-    flags: Any
-    """2 for a finished branch, plus 1 where what was revealed is an answer at all."""
-    confidences: Any
-    """Mean log-probabilities, NaN where there is none; None if the world has none at all."""
+    labels: Iterator[int]
+    """An entry for each branch of a call, in its order; −1 where nothing was revealed."""
+    confidences: Iterator[float] | None
+    """Likewise: mean log-probabilities, NaN where there is none. None if the world has none at all."""
+    details: Iterator[int]
+    """Of a plain call, the places in it of branches that are at their end or that revealed something new; of any other,
+    each branch's depth."""
+    flags: Iterator[int]
+    """With each detail: 2 for a branch at its end, plus 1 where what was revealed is an answer at all."""
+
+
+Reply = tuple[int, int, int, Rows]
+"""What came back for one call: the refusal; the episode's tokens after it; how many details it has if it is plain, −1
+if it is not; its rows.
+
+A call is plain if each of its branches went on by one interval and was looked at."""
 
 
 class Link(Protocol):
@@ -208,6 +221,8 @@ class Episode:
         self._seed = seed
         self._rng: random.Random | None = None
         self._labels: list[Answer] = []
+        self._gaps = False
+        """Whether some branch passed a depth without being looked at."""
         self._budget = budget
         self.branches: list[Branch] = []
         """All branches opened so far, in the order of opening."""
@@ -240,35 +255,35 @@ class Episode:
 
         Raises NoOpenSlot beyond `open_slots`, BudgetExceeded.
         """
-        return self._open(Op.BRANCH, n, probe)
+        return self._open(_BRANCH, n, probe)
 
     def read(self, n: int = 1) -> list[Branch]:
         """BRANCH and FINISH in one call: open n branches, in parallel, and look at their final answers alone.
 
         With a budget a branch may be stopped short; it is not `finished` then. Raises as `branch` does.
         """
-        return self._open(Op.READ, n, False)
+        return self._open(_READ, n, False)
 
     def advance(self, branches: "Branch | Iterable[Branch]", *, probe: bool = True) -> None:
         """CONTINUE each branch by one interval, in parallel, and look at what it reaches.
 
         Raises BranchFinished, BranchPruned, DuplicateBranch, BudgetExceeded.
         """
-        self._call(Op.CONTINUE, branches, probe)
+        self._call(_CONTINUE, branches, probe)
 
     def finish(self, branches: "Branch | Iterable[Branch]") -> None:
         """CONTINUE each branch to its end, in parallel, and look at its final answer alone.
 
         With a budget a branch may be stopped short; it is not `finished` then. Raises as `advance` does.
         """
-        self._call(Op.FINISH, branches, False)
+        self._call(_FINISH, branches, False)
 
     def probe(self, branches: "Branch | Iterable[Branch]") -> None:
         """PROBE: look at what branches would answer from their present prefixes.
 
         Raises AlreadyProbed where that was done, and as `advance` does.
         """
-        self._call(Op.PROBE, branches, True)
+        self._call(_PROBE, branches, True)
 
     def prune(self, branches: "Branch | Iterable[Branch]") -> None:
         """PRUNE: stop branches for good; what they showed stays known. Raises BranchFinished, BranchPruned."""
@@ -281,11 +296,11 @@ class Episode:
             self._refuse(Refusal.DUPLICATE_BRANCH, "prune")
         for branch in listed:
             branch.pruned = True
-            self._link.post(self._number, Op.PRUNE, branch.index, "")
+            self._link.post(self._number, _PRUNE, branch.index, "")
 
     def note(self, text: str) -> None:
         """Leave a remark in the episode's trace, cut to 200 characters."""
-        self._link.post(self._number, Op.NOTE, 0, str(text)[:200])
+        self._link.post(self._number, _NOTE, 0, str(text)[:200])
 
     def _open(self, op: int, n: int, probe: bool) -> list[Branch]:
         n = int(n)
@@ -293,11 +308,11 @@ class Episode:
             if n == 0:
                 return []
             raise ValueError(f"{n} branches to open: the number is 0 or more")
-        reply = self._link.call(self._number, op, probe, n, [])
-        if reply.refusal:
-            self._refuse(reply.refusal, f"{Op(op).name} {n} with {self.open_slots} open slots")
+        reply = self._link.call(self._number, op, probe, min(n, _MANY), [])
+        if reply[0]:
+            self._refuse(reply[0], f"{Op(op).name} {n} with {self.open_slots} open slots")
         first = len(self.branches)
-        opened = [Branch(index) for index in range(first, first + n)]
+        opened = list(map(Branch, range(first, first + n)))
         self.branches += opened
         self._update(opened, reply)
         return opened
@@ -307,34 +322,73 @@ class Episode:
         if not listed:
             return
         reply = self._link.call(self._number, op, probe, len(listed), [branch.index for branch in listed])
-        if reply.refusal:
+        if reply[0]:
             for branch in listed:
                 self._check_own(branch)
-            self._refuse(reply.refusal, f"{Op(op).name} {', '.join(map(repr, listed[:4]))}")
+            self._refuse(reply[0], f"{Op(op).name} {', '.join(map(repr, listed[:4]))}")
         self._update(listed, reply)
 
     def _update(self, branches: list[Branch], reply: Reply) -> None:
-        _, self.tokens, at, labels, depths, flags, confidences = reply
-        end = at + len(branches)
+        _, self.tokens, special, rows = reply
+        labels = rows.labels
+        if special < 0:
+            return self._update_any(branches, rows)
+        if special:
+            labels = iter(own := list(islice(labels, len(branches))))
+            for at, flag in zip(islice(rows.details, special), rows.flags, strict=False):
+                if flag > 1:
+                    branches[at].finished = True
+                self._meet(own[at], flag)
+        if self._gaps or rows.confidences is not None:
+            for branch in branches:
+                branch.depth += 1
+            return self._reveal(branches, labels, rows.confidences)
         known = self._labels
         # The innermost loop of every evaluation: one turn a step of a branch.
-        for branch, label, depth, flag in zip(branches, labels[at:end], depths[at:end], flags[at:end], strict=True):
+        for branch, label in zip(branches, labels, strict=False):
+            branch.depth += 1
+            branch.answer = answer = known[label]
+            branch._seen.append(answer)
+        return None
+
+    def _update_any(self, branches: list[Branch], rows: Rows) -> None:
+        """Of a call that is not plain: branches may have gone on by any number of intervals, looked at or not."""
+        looked: list[Branch] = []
+        labels: list[int] = []
+        values: list[float] = []
+        own = repeat(math.nan) if rows.confidences is None else rows.confidences
+        for branch, label, depth, flag, value in zip(
+            branches, rows.labels, rows.details, rows.flags, own, strict=False
+        ):
             branch.depth = depth
             if flag > 1:
                 branch.finished = True
-            if label >= 0:
-                if label == len(known):
-                    known.append(Answer(label, bool(flag & 1), self._link.text(self._number, label)))
-                branch.answer = answer = known[label]
-                seen = branch._seen
-                if len(seen) != depth - 1:
-                    # Depths were passed without a look, or this one is looked at after it was reached.
-                    seen += [None] * (depth - 1 - len(seen))
-                seen.append(answer)
-        if confidences is not None:
-            for branch, label, value in zip(branches, labels[at:end], confidences[at:end], strict=True):
-                if label >= 0:
-                    branch.confidence = None if value != value else value
+            if label < 0:
+                self._gaps = True
+            else:
+                self._meet(label, flag)
+                looked.append(branch)
+                labels.append(label)
+                values.append(value)
+        self._reveal(looked, labels, None if rows.confidences is None else values)
+
+    def _reveal(self, branches: list[Branch], labels: Iterable[int], confidences: Iterable[float] | None) -> None:
+        """Show what branches answer at the depth they have reached."""
+        known = self._labels
+        values = repeat(math.nan) if confidences is None else confidences
+        for branch, label, value in zip(branches, labels, values, strict=False):
+            branch.answer = answer = known[label]
+            branch.confidence = value if value == value else None
+            seen, depth = branch._seen, branch.depth
+            if len(seen) < depth - 1:
+                # Depths were passed without a look, or this one is looked at after it was reached.
+                seen += [None] * (depth - 1 - len(seen))
+            seen.append(answer)
+
+    def _meet(self, label: int, flag: int) -> None:
+        """Make a label's answer when it is first revealed."""
+        if label == len(self._labels):
+            self._labels.append(Answer(label, bool(flag & 1), self._link.text(self._number, label)))
 
     def _check_own(self, branch: Branch) -> None:
         index = branch.index

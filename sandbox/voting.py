@@ -1,6 +1,7 @@
 """How votes stand, for controllers; `sandbox.tts` hands these on. Standard library alone."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,25 +26,44 @@ class Poll(NamedTuple):
         return confidence(self.votes, self.runner_up) if self.votes else 0.0
 
 
+class Tally:
+    """A vote that is counted as it comes in; what `poll` says of all its answers together, at any time."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[Answer, int] = {}
+
+    def add(self, answers: "Iterable[Answer | None]") -> None:
+        """Count votes; None does not vote."""
+        counts = self._counts
+        for answer in answers:
+            if answer is not None:
+                counts[answer] = counts.get(answer, 0) + 1
+
+    def poll(self) -> Poll:
+        """How the vote stands."""
+        counts = self._counts
+        if not counts:
+            return Poll(None, 0, 0)
+        # The first of equals in the order of the dictionary, which is that of meeting.
+        winner = max(counts, key=counts.__getitem__)
+        ranked = sorted(counts.values())
+        return Poll(winner, ranked[-1], ranked[-2] if len(ranked) > 1 else 0)
+
+
 def poll(answers: "Iterable[Answer | None]") -> Poll:
     """Count votes; None does not vote."""
-    counts: dict[Answer, int] = {}
-    for answer in answers:
-        if answer is not None:
-            counts[answer] = counts.get(answer, 0) + 1
-    if not counts:
-        return Poll(None, 0, 0)
-    winner = max(counts, key=counts.__getitem__)
-    votes = counts.pop(winner)
-    return Poll(winner, votes, max(counts.values(), default=0))
+    tally = Tally()
+    tally.add(answers)
+    return tally.poll()
 
 
 def majority(answers: "Iterable[Answer | None]") -> "Answer | None":
     """The most frequent answer, the first met among equals; None does not vote, and is returned without votes."""
-    counts: dict[Answer, int] = {}
-    for answer in answers:
-        if answer is not None:
-            counts[answer] = counts.get(answer, 0) + 1
+    counts = Counter(answers)
+    if None in counts:
+        del counts[None]
     return max(counts, key=counts.__getitem__) if counts else None
 
 

@@ -1,6 +1,6 @@
 """Adaptive self-consistency: read branches one by one until the vote is clear (arXiv 2305.11860)."""
 
-from sandbox.tts import Answer, Controller, Episode, poll
+from sandbox.tts import Answer, Controller, Episode, Tally
 
 
 class AdaptiveSelfConsistency(Controller):
@@ -13,10 +13,10 @@ class AdaptiveSelfConsistency(Controller):
 
     def solve(self, episode: Episode) -> Answer | None:
         """Read, vote, and stop or read on."""
-        answers: list[Answer | None] = []
-        for _ in range(min(self.knobs["max_branches"], episode.open_slots)):
+        vote = Tally()
+        for reads in range(1, 1 + min(self.knobs["max_branches"], episode.open_slots)):
             (branch,) = episode.read()
-            answers.append(branch.answer)
-            if len(answers) > 1 and poll(answers).confidence > self.knobs["threshold"]:
+            vote.add([branch.answer])
+            if reads > 1 and vote.poll().confidence > self.knobs["threshold"]:
                 break
-        return poll(answers).winner
+        return vote.poll().winner

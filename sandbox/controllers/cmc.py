@@ -4,13 +4,11 @@ It stops on the trend of the vote's confidence rather than on its value, opens m
 goes further on branches that agree with the leader, and gives a branch up only after it has long disagreed.
 """
 
-from operator import attrgetter
+from collections import deque
 
-from sandbox.tts import Answer, Branch, Controller, Episode, majority, poll
+from sandbox.tts import Answer, Branch, Controller, Episode, Tally, majority
 
 MAX_ROUNDS = 501
-
-BY_OPENING, BY_DEPTH = attrgetter("index"), attrgetter("depth")
 
 
 class ConfidenceMomentum(Controller):
@@ -38,69 +36,73 @@ class ConfidenceMomentum(Controller):
     def solve(self, episode: Episode) -> Answer | None:
         """Rounds of abandoning, stepping, judging and widening."""
         knobs = self.knobs
-        alpha, warm_up = knobs["ema_alpha"], knobs["warm_up"]
-        live = list(episode.branch(min(knobs["n_init"], episode.open_slots)))
-        pool: list[Answer | None] = []
-        live = self._collect(live, pool)
-        standing = poll(pool)
-        disagreements: dict[int, int] = {}
+        alpha, warm_up, window_size = knobs["ema_alpha"], knobs["warm_up"], knobs["ema_window"]
+        pool = Pool()
+        live = pool.add_finished(episode.branch(min(knobs["n_init"], episode.open_slots)))
+        disagreements = [0] * (len(episode.branches) + episode.open_slots)
         ema = 0.0
-        window: list[float] = []
+        window: deque[float] = deque(maxlen=window_size)
         for step in range(MAX_ROUNDS):
             warm = step >= warm_up
-            ema = (1 - alpha) * ema + alpha * standing.confidence
-            window = [*window, ema][-knobs["ema_window"] :]
-            if warm and standing.winner is not None:
-                live = self._abandon(episode, live, standing.winner, disagreements)
-            live.sort(key=BY_OPENING)
-            live.sort(key=BY_DEPTH, reverse=True)
-            self._step(episode, live, standing.winner if warm else None)
-            live = self._collect(live, pool)
-            standing = poll(pool)
-            ema = (1 - alpha) * ema + alpha * standing.confidence
-            window[-1] = ema
-            delta = window[-1] - window[0]
+            ema = (1 - alpha) * ema + alpha * pool.confidence
+            leader = pool.winner if warm else None
+            if leader is not None:
+                live = self._abandon(episode, live, leader, disagreements)
+            live = self._step(episode, live, leader, pool)
+            ema = (1 - alpha) * ema + alpha * pool.confidence
+            window.append(ema)
+            delta = ema - window[0]
             if (
                 warm
-                and len(pool) >= knobs["min_complete"]
+                and pool.size >= knobs["min_complete"]
                 and ema >= knobs["conf_thresh"]
                 and delta >= -knobs["delta_slack"]
             ):
-                return standing.winner
+                return pool.winner
             if not live:
                 break
             if self._should_widen(episode, step, delta, ema):
                 room = min(episode.open_slots, knobs["max_branches"] - len(episode.branches))
-                live += self._collect(episode.branch(min(knobs["widen_burst"], room)), pool)
-                standing = poll(pool)
-        if standing.winner is not None:
-            return standing.winner
+                live += pool.add_finished(episode.branch(min(knobs["widen_burst"], room)))
+        if pool.winner is not None:
+            return pool.winner
         return majority(branch.answer for branch in episode.branches if not branch.pruned)
 
-    def _abandon(
-        self, episode: Episode, live: list[Branch], winner: Answer, disagreements: dict[int, int]
-    ) -> list[Branch]:
+    def _abandon(self, episode: Episode, live: list[Branch], leader: Answer, disagreements: list[int]) -> list[Branch]:
         """Count disagreement, and prune those that have disagreed for long; two live branches stay."""
-        for branch in live:
-            count = 0 if branch.answer == winner else disagreements.get(branch.index, 0) + 1
-            disagreements[branch.index] = count
         patience = self.knobs["abandon_patience"]
-        lost = [branch for branch in live if disagreements[branch.index] >= patience]
+        lost = []
+        for branch in live:
+            if branch.answer is leader:
+                disagreements[branch.index] = 0
+            else:
+                disagreements[branch.index] = count = disagreements[branch.index] + 1
+                if count >= patience:
+                    lost.append(branch)
         if not lost or len(live) <= 2:
             return live
-        lost.sort(key=lambda branch: (-disagreements[branch.index], branch.index))
+        lost.sort(key=lambda branch: -disagreements[branch.index])
         episode.prune(lost[: len(live) - 2])
         return [branch for branch in live if not branch.pruned]
 
-    def _step(self, episode: Episode, live: list[Branch], winner: Answer | None) -> None:
-        """One interval for every live branch, and up to burst_aligned for those that agree with the winner."""
-        aligned = [] if winner is None else [branch for branch in live if branch.answer == winner]
+    def _step(self, episode: Episode, live: list[Branch], leader: Answer | None, pool: "Pool") -> list[Branch]:
+        """One interval for every live branch, and up to burst_aligned for those that agree with the leader.
+
+        Answers join the pool in the order of depth before the step, the deepest first, then of opening.
+        """
+        before = [branch.depth for branch in live]
+        aligned = [] if leader is None else [branch for branch in live if branch.answer is leader]
         episode.advance(live)
         for _ in range(self.knobs["burst_aligned"] - 1):
             aligned = [branch for branch in aligned if not branch.finished]
             if not aligned:
-                return
+                break
             episode.advance(aligned)
+        ended = [(-depth, branch.index) for depth, branch in zip(before, live, strict=True) if branch.finished]
+        if not ended:
+            return live
+        pool.add([episode.branches[index].answer for _, index in sorted(ended)])
+        return [branch for branch in live if not branch.finished]
 
     def _should_widen(self, episode: Episode, step: int, delta: float, ema: float) -> bool:
         knobs = self.knobs
@@ -112,8 +114,24 @@ class ConfidenceMomentum(Controller):
             and ema < knobs["conf_thresh"]
         )
 
-    @staticmethod
-    def _collect(branches: list[Branch], pool: list[Answer | None]) -> list[Branch]:
-        """Put the answers of branches that are finished into the pool; returns the others."""
-        pool += [branch.answer for branch in branches if branch.finished]
+
+class Pool:
+    """The final answers of finished branches, in the order in which they finished."""
+
+    def __init__(self) -> None:
+        self._tally = Tally()
+        self.size = 0
+        self.winner: Answer | None = None
+        self.confidence = 0.0
+
+    def add(self, answers: list[Answer | None]) -> None:
+        """Take in answers, and see how the vote stands now."""
+        self._tally.add(answers)
+        self.size += len(answers)
+        standing = self._tally.poll()
+        self.winner, self.confidence = standing.winner, standing.confidence
+
+    def add_finished(self, branches: list[Branch]) -> list[Branch]:
+        """Take in the answers of those that are finished; returns the others."""
+        self.add([branch.answer for branch in branches if branch.finished])
         return [branch for branch in branches if not branch.finished]

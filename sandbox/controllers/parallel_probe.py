@@ -32,7 +32,7 @@ class ParallelProbe(Controller):
             if step >= warm_up and len(voters) > 1:
                 pruned = []
                 for branch in live:
-                    if branch.answer == winner:
+                    if branch.answer is winner:
                         off_track[branch.index] = 0
                     else:
                         off_track[branch.index] += 1
@@ -43,7 +43,7 @@ class ParallelProbe(Controller):
                     voters = [branch for branch in voters if not branch.pruned]
                     live = [branch for branch in live if not branch.pruned]
                     winner = majority([branch.answer for branch in voters])
-            stable = stable + 1 if winner is not None and winner == previous else 0
+            stable = stable + 1 if winner is not None and winner is previous else 0
             previous = winner
             if stable >= stable_steps or not live:
                 break

@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import sysconfig
+from collections.abc import Callable
 
 from sandbox.inside import landlock, seccomp
 
@@ -18,6 +19,7 @@ DEFENCES = ("rlimits", "dumpable", "landlock", "seccomp", "closing", "trial")
 """In the order of this file; `closing` and `trial` are the zygote's own."""
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_SIGKILL = int(signal.SIGKILL)
 
 _PACKAGES = ("greenlet", "numpy", "numpy.libs", "scipy", "scipy.libs")
 _SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/dev/null", "/dev/zero", "/dev/urandom")
@@ -30,17 +32,21 @@ def switched_off() -> frozenset[str]:
 
 
 class Confinement:
-    """Prepared once in the zygote, and entered by each worker."""
+    """Prepared once in the zygote, so that each worker has little more to do than the system calls."""
 
     def __init__(self, without: frozenset[str]) -> None:
         """Closes the zygote itself to its workers too: what is relayed passes through its memory."""
         self._without = without
-        self._rules: int | None = None
+        self._landlock: Callable[[], None] | None = None
+        self._seccomp: Callable[[], None] | None = None
         if sys.platform == "linux":
+            self._prctl = ctypes.CDLL(None).prctl
             if "dumpable" not in without:
-                ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+                self._prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
             if "landlock" not in without:
-                self._rules = landlock.rules(*readable())
+                self._landlock = landlock.prepared(*readable())
+            if "seccomp" not in without:
+                self._seccomp = seccomp.prepared()
 
     def enter(self, limits: dict[str, int]) -> None:
         """Give up, for good, all but the system calls. Raises OSError where the kernel refuses."""
@@ -50,25 +56,28 @@ class Confinement:
             for name, value in limits.items():
                 kind = getattr(resource, f"RLIMIT_{name.upper()}", None)
                 if kind is not None:
-                    resource.setrlimit(kind, (value, value))
-        if self._rules is not None:
-            landlock.enter(self._rules)
+                    # At its hard limit on processor time a process is killed like one that took too much memory; at
+                    # its soft one a second before it gets a signal of its own.
+                    resource.setrlimit(kind, (value, value + (name == "cpu")))
+        if self._landlock is not None:
+            self._landlock()
 
     def filter(self) -> None:
         """Give up most system calls: the last thing to do, because the rest needs them."""
-        if sys.platform == "linux" and "seccomp" not in self._without:
-            seccomp.confine()
+        if self._seccomp is not None:
+            self._seccomp()
 
     def _step_back(self) -> None:
         """End with the zygote, go first where memory runs out, and be closed to the siblings, who are the same user."""
-        libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        self._prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
         # A process that is closed to the others cannot write its own files in /proc: it is opened for a moment.
-        libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
-        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")
+        self._prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+        with contextlib.suppress(OSError):
+            file = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+            os.write(file, b"1000")
+            os.close(file)
         if "dumpable" not in self._without:
-            libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+            self._prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def readable() -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ import contextlib
 import ctypes
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION = 1
@@ -30,10 +30,11 @@ def abi() -> int:
     return max(0, version)
 
 
-def rules(readable: Iterable[str], listable: Iterable[str] = ()) -> int | None:
-    """A rule set that leaves the files below `readable` and the names in `listable` folders; None without Landlock.
+def prepared(readable: Iterable[str], listable: Iterable[str] = ()) -> Callable[[], None] | None:
+    """What leaves a process the files below `readable` and the names in `listable` folders, for good; None without
+    Landlock.
 
-    It is a descriptor, for `enter`. Raises OSError if the kernel has Landlock and refuses.
+    Raises OSError, now and when it is called, if the kernel has Landlock and refuses.
     """
     version = abi()
     if version == 0:
@@ -50,14 +51,13 @@ def rules(readable: Iterable[str], listable: Iterable[str] = ()) -> int | None:
         _allow(libc, made, path, _READ_FILE | _READ_DIR)
     for path in listable:
         _allow(libc, made, path, _READ_DIR)
-    return made
+    prctl, syscall = libc.prctl, libc.syscall
 
+    def enter() -> None:
+        _checked(prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        _checked(syscall(_RESTRICT_SELF, made, 0))
 
-def enter(made: int) -> None:
-    """Put a rule set on this process, for good. Raises OSError if the kernel refuses."""
-    libc = _libc()
-    _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    _checked(libc.syscall(_RESTRICT_SELF, made, 0))
+    return enter
 
 
 def _allow(libc: ctypes.CDLL, rules: int, path: str, rights: int) -> None:

@@ -78,8 +78,8 @@ class _Hub:
         self._hub = getcurrent()
 
     def call(self, episode: int, op: int, probe: bool, count: int, branches: list[int]) -> tts.Reply:
-        self._calls.extend((episode, op, probe, count))
-        self._branches.extend(branches)
+        self._calls.fromlist([episode, op, probe, count])
+        self._branches.fromlist(branches)
         self._waiting.append(getcurrent())
         reply: tts.Reply = self._hub.switch()
         return reply
@@ -116,11 +116,11 @@ class _Hub:
             served, self._waiting = self._waiting, []
             for episode, label, spelling in reply.texts:
                 self._spelling[episode, label] = spelling
-            refusals, tokens, labels, depths, flags, confidences, _ = reply
-            at = 0
-            for i, stack in enumerate(served):
-                stack.switch(tts.Reply(refusals[2 * i], tokens[i], at, labels, depths, flags, confidences))
-                at += refusals[2 * i + 1]
+            rows = reply.rows
+            for stack, refusal, tokens, special in zip(
+                served, reply.refusals, reply.tokens, reply.special, strict=True
+            ):
+                stack.switch((refusal, tokens, special, rows))
                 if stack.dead:
                     start_next()
         self._send()

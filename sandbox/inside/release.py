@@ -44,7 +44,7 @@ class ReleaseQuestion:
     def probe_new(self) -> tuple[str, int, bool]:
         """Open a branch through its first interval: (answer, index, is_finish). ValueError if none is left."""
         reply = self._link.call(self._number, Op.BRANCH, True, 1, [])
-        if reply.refusal:
+        if reply[0]:
             raise ValueError("no branch is left to open")
         index = len(self._costs)
         self._costs.append(0)
@@ -54,14 +54,14 @@ class ReleaseQuestion:
     def probe_more(self, index: int) -> tuple[str, bool]:
         """Advance a branch by an interval: (answer, is_finish). A finished one is charged its last interval again."""
         reply = self._link.call(self._number, Op.CONTINUE, True, 1, [index])
-        if reply.refusal:
-            raise IndexError(f"branch {index}: {Refusal(reply.refusal).name.lower()}")
+        if reply[0]:
+            raise IndexError(f"branch {index}: {Refusal(reply[0]).name.lower()}")
         return self._seen(index, reply)
 
     def get_new_branch_final_answer(self) -> str:
         """Open a branch and read it whole. IndexError if none is left."""
         reply = self._link.call(self._number, Op.READ, False, 1, [])
-        if reply.refusal:
+        if reply[0]:
             raise IndexError("no branch is left to open")
         index = len(self._costs)
         self._costs.append(0)
@@ -76,13 +76,18 @@ class ReleaseQuestion:
         return list(self._costs)
 
     def _seen(self, index: int, reply: Reply) -> tuple[str, bool]:
-        _, tokens, at, labels, _, flags, _ = reply
+        _, tokens, special, (labels, confidences, details, flags) = reply
         self._costs[index] += tokens - self._spent
         self._spent = tokens
-        label = labels[at]
+        label = next(labels)
+        if confidences is not None:
+            next(confidences)
+        if not special:
+            return self._texts[label], False
+        next(details)
         if label == len(self._texts):
             self._texts.append(self._link.text(self._number, label) or "")
-        return self._texts[label], flags[at] >= FINISHED
+        return self._texts[label], next(flags) >= FINISHED
 
     def label(self, answer: object) -> int | None:
         """The label of a string that the episode revealed. Raises LookupError for any other."""

@@ -12,6 +12,7 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Callable
 
 _X86_64, _AARCH64 = 0xC000003E, 0xC00000B7
 """AUDIT_ARCH values (linux/audit.h)."""
@@ -80,17 +81,25 @@ def program(machine: str) -> bytes:
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in code)
 
 
-def confine() -> None:
-    """Put the filter on this process for good. Raises Unsupported where the kernel will not."""
+def prepared() -> Callable[[], None]:
+    """What puts the filter on a process for good, built here so that each worker makes two system calls and no more.
+
+    Raises Unsupported for a machine without a table, and when it is called where the kernel will not.
+    """
     code = program(os.uname().machine)
     instructions = ctypes.create_string_buffer(code)
     filter_program = struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions))
-    libc = ctypes.CDLL(None, use_errno=True)
-    prctl = libc.prctl
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
     prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_ulong]
-    if prctl(_PR_SET_NO_NEW_PRIVS, 1, None, 0, 0) or prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_program, 0, 0):
-        number = ctypes.get_errno()
-        raise Unsupported(number, f"the kernel refuses a seccomp filter ({os.strerror(number)})")
+
+    def confine(_kept: object = instructions) -> None:
+        if prctl(_PR_SET_NO_NEW_PRIVS, 1, None, 0, 0) or prctl(
+            _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_program, 0, 0
+        ):
+            number = ctypes.get_errno()
+            raise Unsupported(number, f"the kernel refuses a seccomp filter ({os.strerror(number)})")
+
+    return confine
 
 
 def _argument(index: int) -> tuple[int, int, int, int]:

@@ -1,13 +1,14 @@
 """The wire between a worker and the host: binary frames over a byte stream, little-endian, the same on both sides.
 
-Every frame is a header of four unsigned 32-bit numbers and then what they count:
+Every frame is a header of four unsigned 32-bit numbers (five in a reply) and then what they count:
 
     worker → host: (calls, branches, text bytes, 0)
         calls × int32[4] (episode, op, value, count), branches × int32, text as UTF-8
-    host → worker: (replies, targets, text bytes, 1 if confidences follow)
-        replies × int32[2] (refusal, targets), replies × int64 (tokens), targets × int32 (label, −1 where nothing
-        was revealed), targets × int32 (depth), targets × float64 (confidences), targets × uint8 (flags),
-        text: a JSON list of [episode, label, spelling]
+    host → worker: (replies, targets, details, text bytes, 1 if confidences follow)
+        replies × int64 (tokens), replies × int32 (refusal), replies × int32 (details of a plain call, or −1),
+        targets × int32 (label, −1 where nothing was revealed), details × int32, targets × float64 (confidences),
+        details × uint8 (flags), text: a JSON list of [episode, label, spelling]. What details are, and which calls are
+        plain, `sandbox.tts.Rows` and `sandbox.tts.Reply` say.
 
 `value` is 1 for a call that looks (BRANCH, CONTINUE), the branch for PRUNE, the label or −1 for ANSWER, the status
 for FAIL. `count` is the number of branches (BRANCH, READ: to open; otherwise as many entries of the branch list), for
@@ -22,12 +23,16 @@ import struct
 from array import array
 from typing import Any, NamedTuple
 
+from sandbox.tts import Rows
+
 HEADER = struct.Struct("<4I")
+REPLY = struct.Struct("<5I")
 CALL_FIELDS = 4
 
 FINISHED, PARSED = 2, 1
 """Flags of a target: whether its branch is at its end, and whether what it revealed is an answer at all."""
 
+_AT_ONCE = 1 << 16
 MAX_FRAME = 1 << 24
 """Bytes; no honest frame comes near it."""
 MAX_TEXT = 400
@@ -39,15 +44,13 @@ MAX_KNOB = 1e300
 
 
 class Reply(NamedTuple):
-    """The host's answer to a frame, still flat."""
+    """The host's answer to a frame."""
 
     refusals: "array[int]"
-    """Two entries a reply: the refusal, and the number of targets."""
     tokens: "array[int]"
-    labels: "array[int]"
-    depths: "array[int]"
-    flags: bytes
-    confidences: "array[float] | None"
+    special: "array[int]"
+    """Details of plain calls, −1 for others."""
+    rows: Rows
     texts: list[Any]
 
 
@@ -63,10 +66,16 @@ def pack_calls(calls: "array[int]", branches: "array[int]", text: bytes) -> byte
 
 def read_reply(descriptor: int) -> Reply:
     """Wait for the host's next reply; raises Closed if there is none to come."""
-    replies, targets, text_bytes, has_confidences = HEADER.unpack(read_exactly(descriptor, HEADER.size))
-    size = replies * 16 + targets * (17 if has_confidences else 9) + text_bytes
-    body = memoryview(read_exactly(descriptor, size))
-    at = 0
+    # One system call for nearly every frame: nothing follows a reply before the worker has sent its next frame.
+    data = os.read(descriptor, _AT_ONCE)
+    if len(data) < REPLY.size:
+        data += read_exactly(descriptor, REPLY.size - len(data))
+    replies, targets, detailed, text_bytes, has_confidences = REPLY.unpack_from(data)
+    size = REPLY.size + replies * 16 + targets * (12 if has_confidences else 4) + detailed * 5 + text_bytes
+    if len(data) < size:
+        data += read_exactly(descriptor, size - len(data))
+    body = memoryview(data)
+    at = REPLY.size
 
     def take(kind: str, count: int) -> "array[Any]":
         nonlocal at
@@ -76,14 +85,15 @@ def read_reply(descriptor: int) -> Reply:
         at = end
         return values
 
-    refusals = take("i", replies * 2)
     tokens = take("q", replies)
+    refusals = take("i", replies)
+    special = take("i", replies)
     labels = take("i", targets)
-    depths = take("i", targets)
-    confidences = take("d", targets) if has_confidences else None
-    flags = bytes(body[at : at + targets])
-    texts = json.loads(bytes(body[at + targets :])) if text_bytes else []
-    return Reply(refusals, tokens, labels, depths, flags, confidences, texts)
+    details = take("i", detailed)
+    confidences = iter(take("d", targets)) if has_confidences else None
+    flags = data[at : at + detailed]
+    texts = json.loads(data[size - text_bytes :]) if text_bytes else []
+    return Reply(refusals, tokens, special, Rows(iter(labels), confidences, iter(details), iter(flags)), texts)
 
 
 def pack_text(value: Any) -> bytes:

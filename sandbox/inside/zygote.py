@@ -35,6 +35,8 @@ PRELOADED = ("numpy", "scipy", "scipy.stats", "scipy.special")
 
 _FAILED, _OUT_OF_MEMORY = 70, 71
 """Exit statuses of a worker."""
+_COLLECT_AFTER = 50_000
+"""Objects that a worker makes, beyond those it drops, before cycles are looked for."""
 _MANY = 1 << 16
 """More descriptors than the zygote ever has."""
 
@@ -121,9 +123,11 @@ class Zygote:
             _preload(self._code)
         except Broken as error:
             broken = error
-        # What the workers share stays shared: the collector must not touch it after a fork.
+        # What the workers share stays shared: the collector must not touch it after a fork. They live short, and few
+        # controllers make cycles: it looks for them seldom.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER, 10, 10)
         self._say(LOADED, 0, player.loaded_message(broken))
 
     def _try_to_compile(self, source: str) -> None:
@@ -267,6 +271,9 @@ def _preload(code: CodeType) -> None:
 
 def main() -> None:
     """Take over the standard streams, so that nothing a candidate prints reaches the host's ears, and serve."""
+    with contextlib.suppress(AttributeError, OSError):
+        # A worker that gets its reply does not push the host aside, which has more replies to send.
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     control_in, control_out = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
