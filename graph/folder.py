@@ -45,6 +45,11 @@ class RoundFolder:
         return self.path / "traces.parquet"
 
     @property
+    def race(self) -> Path:
+        """Who was dropped on the way to the full evaluation, and what that saved, as JSON."""
+        return self.path / "race.json"
+
+    @property
     def critique(self) -> Path:
         """What was measured, and what the explorer makes of it."""
         return self.path / "critique.md"
@@ -115,6 +120,11 @@ class RunFolder:
     def result(self) -> Path:
         """What the run ended with, as JSON."""
         return self.path / "result.json"
+
+    @property
+    def accounting(self) -> Path:
+        """What the run spent, in all and per round and node. Holds times."""
+        return self.path / "accounting.json"
 
     @property
     def picture(self) -> Path:

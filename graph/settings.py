@@ -49,7 +49,9 @@ class RunSettings:
     candidates: int = 12
     """Candidates a round."""
     finalists: int = 3
-    """Candidates a round that are evaluated in full, the best of the screening."""
+    """Candidates a round that are evaluated in full at most, the best of the screening."""
+    race: bool = True
+    """Whether candidates that are clearly behind are dropped; otherwise all are evaluated in full."""
     screening_repeats: int = 2
     repeats: int = 8
     """Branch orders; eight balanced ones read every branch of a question equally often."""

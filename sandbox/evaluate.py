@@ -26,8 +26,8 @@ from sandbox.playing import Player, Repeat, Settings, describe
 from sandbox.results import EPISODES, group_table
 from sandbox.status import Status
 
-CHUNK = 50
-"""Repeats that one job takes on at a time."""
+CHUNK = 200
+"""Repeats that one job takes on at a time; each time it starts a sandbox."""
 
 TRACES = pa.schema(
     [
@@ -66,10 +66,13 @@ class Plan:
     betas: tuple[float, ...] | None
     """None plays it once, as one whose schedule ignores β; it is run at 1."""
     repeats: int
+    """Branch orders; they are numbered from 0."""
     traced: frozenset[float] = frozenset()
     """The β whose repeat 0 is traced; with `betas` None, anything but empty traces it."""
     failed: tuple[Status, str] | None = None
     """Why the candidate cannot be played at all, where that is known: its episodes fail without being tried."""
+    first: int = 0
+    """The repeat to begin with, where those before it were played already."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +241,7 @@ def _chunks(plans: Sequence[Plan], jobs: int) -> Iterator[Chunk]:
                     beta, repeat, repeat == 0 and (beta in plan.traced or (plan.betas is None and bool(plan.traced)))
                 )
                 for beta in betas
-                for repeat in range(plan.repeats)
+                for repeat in range(plan.first, plan.repeats)
             ]
             # Costly β and cheap ones are dealt out alike, so that jobs end together.
             size = min(CHUNK, -(-len(every) // jobs))

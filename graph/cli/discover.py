@@ -68,7 +68,9 @@ def _objective(context: click.Context, parameter: click.Parameter, value: str) -
     "--candidates", type=click.IntRange(1), default=DEFAULTS["candidates"], show_default=True, help="A round."
 )
 @click.option("--finalists", type=click.IntRange(1), default=DEFAULTS["finalists"], show_default=True,
-              help="Candidates a round that are evaluated in full.")  # fmt: skip
+              help="Candidates a round that are evaluated in full, at most.")  # fmt: skip
+@click.option("--race/--no-race", default=DEFAULTS["race"], show_default=True,
+              help="Drop candidates that are clearly behind; without, all are evaluated in full.")  # fmt: skip
 @click.option("--betas", type=Betas(), default="0:1:0.1", show_default=True, help="As 0,0.5,1 or 0:1:0.1.")
 @click.option(
     "--repeats", type=click.IntRange(1), default=DEFAULTS["repeats"], show_default=True, help="Branch orders."
