@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from graph.accounting.episodes import CountingEvaluator
+from graph.accounting.starting import settle_caps
 from graph.checkpoints import check_url
 from graph.context import Context
 from graph.explorers.base import Explorer
@@ -15,6 +17,7 @@ from graph.explorers.registry import make_explorer
 from graph.explorers.setup import Setup
 from graph.explorers.several import compose, parts
 from graph.folder import RunFolder, read_json
+from graph.journal import Journal
 from graph.machine import run
 from graph.objective import Objective
 from graph.pausing import Person, Waiting, nobody
@@ -22,9 +25,6 @@ from graph.report import write_report
 from graph.settings import Conduct, Pinned, RunError, RunSettings, grid_hashes
 from graph.telling import Teller
 from sandbox.backends.choose import make_backend
-from sandbox.evaluate import Evaluator
-
-DEFAULT_CONDUCT = Conduct()
 
 
 class Busy(RunError):
@@ -48,7 +48,7 @@ def start(
     folder = RunFolder(path)
     if folder.settings.exists():
         raise RunError(f"{path} holds a run already; go on with it by --resume {path}, or give another --out")
-    pinned = _pin(settings)
+    pinned = pin(settle_caps(settings, teller.say))
     pinned.save(folder.settings)
     return _go(folder, pinned.settings, jobs, teller, person, conduct)
 
@@ -70,7 +70,7 @@ def resume(
     folder = RunFolder(path)
     began = Pinned.load(folder.settings)
     asked = {name: value for name, value in given.items() if (name, value) != ("sandbox", "auto")}
-    began.check_same(_pin(replace(began.settings, **asked)))
+    began.check_same(pin(settle_caps(replace(began.settings, **asked), lambda text: None)))
     return _go(folder, began.settings, jobs, teller, person, conduct, approved=bool(given.get("approve")))
 
 
@@ -98,7 +98,8 @@ def explorer_of(setup: Setup) -> Explorer:
     return compose(explorers, critic, side_by_side=settings.side_by_side)
 
 
-def _pin(settings: RunSettings) -> Pinned:
+def pin(settings: RunSettings) -> Pinned:
+    """Check everything that can be checked before a run is begun, and say what it will be held to."""
     Objective.parse(settings.objective)
     if settings.checkpoints != RunSettings.checkpoints:
         check_url(settings.checkpoints)
@@ -127,13 +128,14 @@ def _go(
         for left in folder.path.rglob(".*.tmp"):
             # What a kill left half-written; nobody else writes here.
             left.unlink(missing_ok=True)
-        with Evaluator(settings.evaluation(), sandbox=settings.sandbox, jobs=jobs) as evaluator:
+        with CountingEvaluator(settings.evaluation(), sandbox=settings.sandbox, jobs=jobs) as evaluator:
             teller.say(f"sandbox: {evaluator.backend.name}")
-            explorer = explorer_of(Setup(settings, conduct, evaluator))
+            Journal(folder.round(0).transcript).record("session")
+            explorer = explorer_of(Setup(settings, conduct, evaluator, teller.say))
             context = Context(settings, folder, evaluator, explorer, teller)
             pause = run(context, person, approved=approved)
         if pause is not None:
             raise Waiting(pause, folder.path)
         write_report(folder)
     result: dict[str, Any] = read_json(folder.result)
-    return result
+    return {**result, "accounting": read_json(folder.accounting)["total"]}

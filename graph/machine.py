@@ -17,8 +17,10 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, interrupt
 
+from graph.accounting.statement import write_statements
 from graph.checkpoints import checkpoints
 from graph.context import Context
+from graph.journal import Journal
 from graph.nodes.baselines import evaluate_baselines
 from graph.nodes.critic import criticise
 from graph.nodes.executor import execute
@@ -37,7 +39,7 @@ FindContext = Callable[[RunnableConfig], Context]
 
 def execute_approved(context: Context, state: State) -> State:
     """The executor, after somebody said yes if the run asks for that. Candidates run nowhere before."""
-    if getattr(context.settings, "approve", False):
+    if context.settings.approve:
         folder = context.folder.round(state["round"]).candidates
         interrupt({"for": "approval", "round": state["round"], "labels": state["labels"], "folder": str(folder)})
     return execute(context, state)
@@ -57,10 +59,14 @@ def build(find: FindContext) -> StateGraph[State]:
     """The graph, over the contexts that `find` has."""
     graph = StateGraph(State)
     for name, node in NODES.items():
-        graph.add_node(name, _bound(node, find))
+        graph.add_node(name, _bound(name, node, find))
     graph.add_edge(START, "baselines")
     graph.add_edge("baselines", "proposer")
-    graph.add_edge("proposer", "executor")
+
+    def after_proposer(state: State) -> str:
+        return "finale" if state.get("stopped") else "executor"
+
+    graph.add_conditional_edges("proposer", after_proposer, ["executor", "finale"])
     graph.add_edge("executor", "critic")
     graph.add_edge("critic", "historian")
 
@@ -118,9 +124,16 @@ def _pause(interrupts: Any) -> Pause | None:
     return Pause.from_interrupt(interrupts[0].value) if interrupts else None
 
 
-def _bound(node: Node, find: FindContext) -> Any:
+def _bound(name: str, node: Node, find: FindContext) -> Any:
     def bound(state: State, config: RunnableConfig) -> State:
-        return node(find(config), state)
+        context = find(config)
+        folder = context.folder.round(0 if node is conclude else state["round"])
+        journal, before = Journal(folder.transcript), getattr(context.evaluator, "episodes", 0)
+        journal.record("node", node=name)
+        made = node(context, state)
+        journal.record("done", node=name, episodes=getattr(context.evaluator, "episodes", 0) - before)
+        write_statements(context.folder)
+        return made
 
     return bound
 

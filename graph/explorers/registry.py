@@ -36,7 +36,24 @@ def _recorded(argument: str, setup: Setup) -> Explorer:
     return Recorded(argument)
 
 
-BUILT_IN: dict[str, Maker] = {"evolution": _evolution, "folder": _folder, "recorded": _recorded}
+def _model(name: str) -> Maker:
+    def make(argument: str, setup: Setup) -> Explorer:
+        from graph.explorers.models.making import make_model_explorer
+
+        return make_model_explorer(name, argument, setup)
+
+    return make
+
+
+BUILT_IN: dict[str, Maker] = {
+    "anthropic": _model("anthropic"),
+    "evolution": _evolution,
+    "folder": _folder,
+    "langchain": _model("langchain"),
+    "openai": _model("openai"),
+    "recorded": _recorded,
+    "vllm": _model("vllm"),
+}
 
 
 def make_explorer(spec: str, setup: Setup | None = None) -> Explorer:

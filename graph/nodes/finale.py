@@ -19,33 +19,33 @@ from sandbox.results import write_table
 
 def conclude(context: Context, state: State) -> State:
     """Select, evaluate on the held-out grids once, and write down what came out."""
-    label, number = select(context)
+    label, number = select(context, state["round"])
     source = (
         shipped(label).read_text(encoding="utf-8") if number == 0 else source_of(context.folder.round(number), label)
     )
     write_text(context.folder.selected, source)
     if context.settings.heldout:
         _play_heldout(context, label, number, source)
-    write_json(context.folder.result, result(context, label, number))
+    write_json(context.folder.result, result(context, label, number, state))
     return {"selected": label}
 
 
-def select(context: Context) -> tuple[str, int]:
-    """The label with the best score of all rounds, ties to the earlier, and its round; 0 for a baseline."""
+def select(context: Context, before: int) -> tuple[str, int]:
+    """The label with the best score of all rounds before `before`, ties to the earlier; its round, 0 for a baseline."""
     yardstick = context.yardstick
     ranked = [(name, 0, yardstick.score(curve)) for name, curve in context.baselines.items() if not curve.failures]
-    history = context.history(context.settings.rounds + 1)
+    history = context.history(before)
     ranked += [(tried.label, tried.round, tried.score) for tried in history if tried.score is not None]
     label, number, _ = max(ranked, key=lambda each: each[2])
     return label, number
 
 
-def result(context: Context, label: str, number: int) -> dict[str, Any]:
+def result(context: Context, label: str, number: int, state: State) -> dict[str, Any]:
     """What the run ended with: scores with their intervals, on the search set and on the held-out set."""
     settings, yardstick = context.settings, context.yardstick
     search = {name: curve for name, curve in context.baselines.items() if not curve.failures}
     best_baseline = max(search, key=lambda name: yardstick.score(search[name]))
-    first = {t.label: t.score for t in context.history(2) if t.score is not None}
+    first = {t.label: t.score for t in context.history(min(2, state["round"])) if t.score is not None}
     first_best = max(first, key=first.__getitem__) if first else None
     wanted = {number: [label], 1: [first_best] if first_best else []}
     if number == 1:
@@ -56,6 +56,8 @@ def result(context: Context, label: str, number: int) -> dict[str, Any]:
     said: dict[str, Any] = {
         "selected": label,
         "round": number,
+        "rounds": state["round"] - 1,
+        "stopped": state.get("stopped"),
         "incumbent": number == 0,
         "best_baseline": best_baseline,
         "round_1_best": first_best,

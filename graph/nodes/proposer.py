@@ -4,9 +4,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from envdata.atomic import write_text
+from graph.accounting.caps import CapReached
+from graph.accounting.ledger import Ledger
 from graph.briefing import make_brief
 from graph.context import Context
 from graph.explorers.base import Proposal, Rejected
+from graph.explorers.models.making import caps_of
 from graph.folder import write_json
 from graph.journal import Journal
 from graph.nodes.state import State
@@ -32,7 +35,7 @@ class Checked:
 
 
 def propose(context: Context, state: State) -> State:
-    """Fill the round's folder with candidates."""
+    """Fill the round's folder with candidates; or stop the search, if a cap leaves no room for any."""
     number = state["round"]
     folder = context.folder.round(number)
     journal = Journal(folder.transcript)
@@ -42,10 +45,19 @@ def propose(context: Context, state: State) -> State:
     )
     accepted: list[Checked] = []
     failed: list[Checked] = []
+    try:
+        Ledger(caps_of(context.settings), journal.of_all_rounds()).check_minutes()
+    except CapReached as capped:
+        return _stop(context, journal, capped)
     for attempt in range(ATTEMPTS):
         rejected = tuple(Rejected(each.proposal.source, each.status, each.why or "") for each in failed)
         asked = replace(brief, wanted=brief.wanted - len(accepted), rejected=rejected, attempt=attempt)
-        proposals = context.explorer.propose(asked, journal)[: asked.wanted]
+        try:
+            proposals = context.explorer.propose(asked, journal)[: asked.wanted]
+        except CapReached as capped:
+            if not accepted and not failed:
+                return _stop(context, journal, capped)
+            break
         checked = [check(context, proposal) for proposal in proposals]
         for each in checked:
             journal.record(
@@ -66,6 +78,12 @@ def propose(context: Context, state: State) -> State:
         f"round {number}: {len(accepted)} candidates" + (f", {len(failed)} do not load" if failed else "")
     )
     return {"labels": [entry["label"] for entry in entries], "finalists": []}
+
+
+def _stop(context: Context, journal: Journal, capped: CapReached) -> State:
+    journal.record("stopped", cap=capped.cap, why=str(capped))
+    context.teller.say(f"the search ends here: {capped}")
+    return {"labels": [], "finalists": [], "stopped": capped.cap}
 
 
 def check(context: Context, proposal: Proposal) -> Checked:

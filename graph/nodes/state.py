@@ -12,5 +12,7 @@ class State(TypedDict, total=False):
     """Its candidates, in the order of proposal."""
     finalists: list[str]
     """Those of them that were evaluated in full."""
+    stopped: str
+    """The cap that ended the search before its rounds were over."""
     selected: str
     """The label that the run ended with."""

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-VARYING = {"checkpoints.sqlite", "transcript.jsonl"}
+VARYING = {"checkpoints.sqlite", "transcript.jsonl", "accounting.json"}
 """Files of a run with times in them; all others are the same for the same seed."""
 
 
