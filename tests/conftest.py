@@ -1,6 +1,7 @@
 """What every suite shares: what a marker needs of the machine, and `--no-skips` where nothing may be missing."""
 
 import functools
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Generator
@@ -62,11 +63,16 @@ def _no_debootstrap() -> str | None:
     return None if shutil.which("debootstrap") else "debootstrap is not installed"
 
 
+def _no_ray() -> str | None:
+    return None if importlib.util.find_spec("ray") else "the extra ray is not installed"
+
+
 NEEDS: dict[str, tuple[Callable[[], str | None], ...]] = {
     "bubblewrap": (_no_bubblewrap,),
     "docker": (_no_docker,),
     "published": (functools.partial(_no_folder, "AUTOTTS_PUBLISHED"),),
     "vllm": (functools.partial(_no_folder, "AUTOTTS_REAL_MODEL"),),
+    "ray": (_no_ray,),
     "fresh": (_no_root, _no_debootstrap),
 }
 

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from envdata.collect.branches import collect_question, together
+from envdata.collect.branches import together
+from envdata.collect.crew import Crew, OneEngine
 from envdata.collect.engine import CannotContinueError, CollectError, EngineFacts, QuestionFailedError, Sampler, Usage
 from envdata.collect.parts import STARTED, Parts
 from envdata.collect.progress import Progress
@@ -60,19 +61,26 @@ async def collect(
     Raises CollectError; everything finished until then is kept. Questions that failed are asked again by the next call.
     Raises QuestionError for a reference answer that is none. The engine is closed at the end.
     """
+    return await collect_with(OneEngine(engine), questions, settings, source, out, at_once=at_once)
+
+
+async def collect_with(
+    crew: Crew, questions: Sequence[Question], settings: Settings, source: Source, out: Path, *, at_once: int
+) -> Outcome:
+    """`collect` with several engines that are alike: the same file, sooner."""
     parts_folder = out.with_name(out.name + ".parts")
     if out.exists() and not parts_folder.exists():
         raise CollectError(f"{out} is there already; delete it or choose another --out")
     with closing(make_speller(settings.answers)) as speller:
         spelt = spelt_questions(questions, speller)
         try:
-            return await _collect(engine, spelt, settings, speller, source, out, at_once)
+            return await _collect(crew, spelt, settings, speller, source, out, at_once)
         finally:
-            await engine.close()
+            await crew.close()
 
 
 async def _collect(
-    engine: Sampler,
+    crew: Crew,
     questions: Sequence[Question],
     settings: Settings,
     speller: Speller,
@@ -80,12 +88,12 @@ async def _collect(
     out: Path,
     at_once: int,
 ) -> Outcome:
-    facts = await engine.establish()
+    facts = await crew.establish()
     if settings.probes and facts.continues is None:
         raise CannotContinueError(f"{facts.name} gives final answers only; use --no-probe")
     parts = Parts(out, {**_plan(facts, questions, settings, source), "spelling": speller.facts()})
     try:
-        left_out = await _collect_missing(engine, questions, settings, speller, parts, at_once)
+        left_out = await _collect_missing(crew, questions, settings, speller, parts, at_once)
         finished = sorted(parts.done())
         if not finished:
             raise CollectError(
@@ -104,11 +112,11 @@ async def _collect(
             parts.remove()
     finally:
         parts.close()
-    return Outcome(len(finished), left_out, engine.usage)
+    return Outcome(len(finished), left_out, crew.usage)
 
 
 async def _collect_missing(
-    engine: Sampler, questions: Sequence[Question], settings: Settings, speller: Speller, parts: Parts, at_once: int
+    crew: Crew, questions: Sequence[Question], settings: Settings, speller: Speller, parts: Parts, at_once: int
 ) -> dict[str, str]:
     done = parts.done()
     waiting = iter([number for number in range(len(questions)) if number not in done])
@@ -120,7 +128,7 @@ async def _collect_missing(
         nonlocal failures
         for number in waiting:
             try:
-                branches = await collect_question(engine, questions[number], settings, progress.tokens)
+                branches = await crew.collect(questions[number], settings, progress.tokens)
                 # In a thread: comparing formulas takes its time, and other questions go on meanwhile.
                 branches = await asyncio.to_thread(spelt_branches, branches, questions[number].answer, speller)
             except QuestionFailedError as error:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +13,9 @@ import click
 from envdata.collect.chat_template import ChatTemplate
 from envdata.collect.engine import CollectError, Sampler, Sampling
 from envdata.collect.extraction import AnswerRule, Kind
-from envdata.collect.questions import DEFAULT_TEMPLATE, QuestionError, load_questions, source_name
+from envdata.collect.questions import DEFAULT_TEMPLATE, Question, QuestionError, load_questions, source_name
 from envdata.collect.reading import Thinking
-from envdata.collect.run import Outcome, Source, collect
+from envdata.collect.run import Outcome, Source, collect, collect_with
 from envdata.collect.settings import Chat, Settings
 from envdata.grid import GridError
 
@@ -71,6 +72,8 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--text/--no-text", default=True, show_default=True, help="Keep the traces' text.")
 @click.option("--at-once", type=click.IntRange(1), help="Questions under way together.  [default: as the engine needs]")
 @click.option("--concurrency", default=16, show_default=True, type=click.IntRange(1), help="Requests under way.")
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+              help="Collect here, or with an engine on each node of a Ray cluster, --at-once questions on each.")  # fmt: skip
 @click.option("--timeout", default=900.0, show_default=True, type=click.FloatRange(1), help="Seconds a request.")
 def collect_command(**given: Any) -> None:
     """Collect a replay grid: traces of a model, cut every INTERVAL tokens and probed at every cut.
@@ -84,15 +87,30 @@ def collect_command(**given: Any) -> None:
         default = CHAT_TEMPLATE if given["chat"] else DEFAULT_TEMPLATE
         template: Path | None = given["template"]
         questions = load_questions(given["spec"], template.read_text("utf-8") if template else default)
-        engine = _engine(given, settings)
         at_once = given["at_once"] or (2 if given["server"] else _enough(given, settings))
-        outcome = asyncio.run(collect(engine, questions, settings, _source(given), out, at_once=at_once))
+        source = _source(given)
+        if given["executor"] == "ray":
+            outcome = asyncio.run(_collect_on_cluster(given, questions, settings, source, at_once))
+        else:
+            engine = _engine(given, settings)
+            outcome = asyncio.run(collect(engine, questions, settings, source, out, at_once=at_once))
     except (CollectError, QuestionError, GridError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         click.echo("\nInterrupted. Finished questions are kept; the same command goes on from them.", err=True)
         raise SystemExit(130) from None
     _report(outcome, out)
+
+
+async def _collect_on_cluster(
+    given: dict[str, Any], questions: list[Question], settings: Settings, source: Source, at_once: int
+) -> Outcome:
+    from envdata.collect.ray_crew import RayCrew
+
+    arguments = _vllm_arguments(given)
+    gpus = int(arguments.get("tensor_parallel_size", 1)) * int(arguments.get("data_parallel_size", 1))
+    crew = RayCrew(partial(_engine, given, settings), at_once=at_once, gpus=gpus if given["vllm"] else 0)
+    return await collect_with(crew, questions, settings, source, given["out"], at_once=crew.places)
 
 
 def _settings(given: dict[str, Any]) -> Settings:

@@ -1,5 +1,6 @@
 """Errors that a user can mend: their text is the whole message."""
 
+from envdata.cluster import ClusterError
 from envdata.grid import GridError
 from graph.explorers.base import ExplorerError
 from graph.objective import ObjectiveError
@@ -10,6 +11,7 @@ from sandbox.host import CandidateFailed, InfrastructureError
 
 USER_ERRORS: tuple[type[Exception], ...] = (
     GridError,
+    ClusterError,
     CandidateError,
     CandidateFailed,
     SandboxUnavailable,

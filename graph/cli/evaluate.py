@@ -10,7 +10,7 @@ import click
 from graph.cli.options import Betas, evaluation_options, make_settings
 from graph.cli.progress import episode_progress
 from sandbox.candidate import Candidate
-from sandbox.evaluate import Evaluator, Plan
+from sandbox.evaluate import Evaluator, Farm, Plan
 from sandbox.host import CandidateFailed
 from sandbox.results import write_table
 from sandbox.summary import Row, summarise
@@ -25,6 +25,8 @@ DEFAULT_BETAS = "0:1:0.1"
 )
 @click.option("--betas", type=Betas(), default=DEFAULT_BETAS, show_default=True, help="As 0,0.5,1 or 0:1:0.1.")
 @evaluation_options
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+              help="Where episodes are played: in --jobs processes here, or on a Ray cluster's nodes.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write all episodes here, as Parquet.")
 @click.option(
     "--traces",
@@ -41,6 +43,7 @@ def evaluate_command(
     repeats: int,
     sandbox: str,
     jobs: int,
+    executor: str,
     out: Path | None,
     traces_out: Path | None,
     as_json: bool,
@@ -57,7 +60,7 @@ def evaluate_command(
         settings = make_settings(**terms)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    with Evaluator(settings, sandbox=sandbox, jobs=jobs) as evaluator:
+    with Evaluator(settings, sandbox=sandbox, jobs=jobs, farm=make_farm(executor)) as evaluator:
         traced = frozenset(betas) if traces_out is not None else frozenset[float]()
         plans = [make_plan(evaluator, Candidate.parse(spec), grids, betas, repeats, traced) for spec in controllers]
         with episode_progress("evaluate", quiet=quiet) as progress:
@@ -73,6 +76,15 @@ def evaluate_command(
         print_table(rows, sandbox=evaluator.backend.name, answers_shown=settings.show_answers)
         if out is not None:
             click.echo(f"episodes: {out}")
+
+
+def make_farm(executor: str) -> Farm | None:
+    """Where episodes are played if not here; raises ClusterError if there is no cluster to play them on."""
+    if executor == "local":
+        return None
+    from sandbox.cluster import RayFarm
+
+    return RayFarm()
 
 
 def make_plan(
