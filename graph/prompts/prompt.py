@@ -1,5 +1,6 @@
 """What is sent to a model, and how it is made to fit."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,8 +54,8 @@ def assemble(system: str, stable: str, parts: Sequence[Part], limit: int) -> Pro
     fixed = estimate(system) + estimate(stable) + FRAME
     # Counted by the part, each with the blank line that parts it from the next: never less than the joined text.
     sizes = {id(part): estimate(part.text) + 1 for part in kept}
-    headings = sum(estimate(heading) + 1 for heading in {part.heading for part in kept})
-    total = fixed + headings + sum(sizes.values())
+    below = Counter(part.heading for part in kept)
+    total = fixed + sum(sizes.values()) + sum(estimate(heading) + 1 for heading in below)
     going = sorted((part for part in kept if part.worth is not None), key=lambda part: part.worth or ())
     cut: list[str] = []
     for part in going:
@@ -63,6 +64,9 @@ def assemble(system: str, stable: str, parts: Sequence[Part], limit: int) -> Pro
         kept.remove(part)
         cut.append(part.name)
         total -= sizes[id(part)]
+        below[part.heading] -= 1
+        if not below[part.heading]:
+            total -= estimate(part.heading) + 1
     if total > limit:
         raise PromptTooLong(
             f"the task and the API alone are about {total:,} tokens, and the limit is {limit:,}; raise it "

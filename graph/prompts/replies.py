@@ -6,6 +6,7 @@ candidate loads is found out in the sandbox.
 
 import json
 import re
+from itertools import islice
 from typing import Any
 
 from graph.explorers.base import Critique, ExplorerError, Proposal
@@ -30,9 +31,13 @@ CRITIQUE_SCHEMA: dict[str, Any] = {
 """JSON Schema of a critique, for servers that can be held to one."""
 
 _FENCE = re.compile(r"^(?P<indent> {0,3})(?P<marks>`{3,}|~{3,})(?P<info>[^`\n]*)$")
-_CLASS = re.compile(r"^class\s+\w+\s*\(.*\bController\b.*\)\s*:", re.MULTILINE)
+# Bounded on both sides: a reply is as long, and as hostile, as its writer likes.
+_CLASS = re.compile(r"^class[ \t]+\w{1,200}[ \t]*\([^()\n]{0,200}\bController\b[^()\n]{0,200}\)[ \t]*:", re.MULTILINE)
 _IMPORT = re.compile(r"^(?:from|import)\s+sandbox\b", re.MULTILINE)
-_CODE_STARTS = re.compile(r'^(?:from\s+\S+\s+import\b|import\s+\w|class\s+\w+.*:|[rRuU]?"""|@|#!)')
+_CODE_STARTS = re.compile(r'^(?:from\s+[\w.]+\s+import\b|import\s+\w|class\s+\w+\s*[(:]|[rRuU]?"""|@|#!)')
+_OBJECT = re.compile(r'\{\s{0,200}["}]')
+MAX_OBJECTS = 200
+"""Places of a reply that are tried as the beginning of its JSON: a hostile one has as many as it is long."""
 _FORM = (
     "answer with a paragraph on the idea, then the whole file in one block that begins with ```python and ends with ```"
 )
@@ -154,18 +159,18 @@ def _json_object(reply: str) -> dict[str, Any] | None:
     """The first JSON object of a reply that has one of the fields wanted, or else the first of all."""
     decoder = json.JSONDecoder()
     first = None
-    at = reply.find("{")
-    while at >= 0:
+    read_to = 0
+    for start in islice(_OBJECT.finditer(reply), MAX_OBJECTS):
+        if start.start() < read_to:
+            continue
         try:
-            value, end = decoder.raw_decode(reply, at)
+            value, read_to = decoder.raw_decode(reply, start.start())
         except (ValueError, RecursionError):
-            end = at + 1
-        else:
-            if isinstance(value, dict):
-                if value.keys() & {"diagnosis", "directions"}:
-                    return value
-                first = first or value
-        at = reply.find("{", end)
+            continue
+        if isinstance(value, dict):
+            if value.keys() & {"diagnosis", "directions"}:
+                return value
+            first = value if first is None else first
     return first
 
 
