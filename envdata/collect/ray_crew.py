@@ -97,7 +97,9 @@ class RayCrew:
     async def establish(self) -> EngineFacts:
         """Try every engine; raises CollectError if one does not work, or they are not alike."""
         try:
-            facts = await asyncio.gather(*(self._ask(actor.establish.remote()) for actor in self._actors))
+            facts: list[EngineFacts] = await asyncio.gather(
+                *(self._ask(actor.establish.remote()) for actor in self._actors)
+            )
         except self._ray.exceptions.RayActorError as error:
             raise EngineGoneError(
                 f"an engine of the cluster ended while it was tried ({type(error).__name__})"

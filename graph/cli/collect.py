@@ -73,7 +73,7 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--at-once", type=click.IntRange(1), help="Questions under way together.  [default: as the engine needs]")
 @click.option("--concurrency", default=16, show_default=True, type=click.IntRange(1), help="Requests under way.")
 @click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True,
-              help="Collect here, or with an engine on each node of a Ray cluster, --at-once questions on each.")  # fmt: skip
+              help="Collect here, or with an engine on each node of a Ray cluster.")  # fmt: skip
 @click.option("--timeout", default=900.0, show_default=True, type=click.FloatRange(1), help="Seconds a request.")
 def collect_command(**given: Any) -> None:
     """Collect a replay grid: traces of a model, cut every INTERVAL tokens and probed at every cut.
