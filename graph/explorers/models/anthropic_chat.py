@@ -26,7 +26,7 @@ class AnthropicChat:
 
     def __init__(self, model: str, *, thinking: int | None, temperature: float | None, timeout: float) -> None:
         if not model:
-            raise ExplorerError("anthropic: give a model, as in anthropic:claude-sonnet-4-5")
+            raise ExplorerError("anthropic: give a model, as in anthropic:claude-sonnet-5-5")
         if temperature is not None:
             raise ExplorerError("--temperature: Anthropic's Messages API takes none; leave it away")
         if thinking is not None and thinking < LEAST_THINKING:

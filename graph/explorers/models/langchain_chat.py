@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessageChunk
 
+TELL_THE_END = {"anthropic", "deepseek", "google_genai", "groq", "mistralai", "ollama", "openai", "xai"}
+"""Providers whose streams end with a reason or with usage: one without was cut."""
+
 
 class LangChainChat:
     """A chat model that `init_chat_model` makes; keys come from the variables that its package reads."""
@@ -91,7 +94,10 @@ def _reply(whole: Any, prompt: Prompt, asked: str) -> Reply:
     text = whole.text if isinstance(whole.text, str) else whole.text()
     told = getattr(whole, "usage_metadata", None)
     about = whole.response_metadata
-    finish = str(about.get("finish_reason") or about.get("stop_reason") or "stop").lower()
+    said = about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason")
+    if said is None and told is None and asked.partition(":")[0] in TELL_THE_END:
+        raise CallFailed(f"LangChain's {asked} broke its reply off before its end", passing=True, billed=True)
+    finish = str(said or "stop").lower()
     stop = {"stop": "end", "end_turn": "end", "max_tokens": "length", "content_filter": "refusal"}.get(finish, finish)
     if told is None:
         usage = Usage(input=prompt.tokens, output=estimate(text))

@@ -1,0 +1,132 @@
+"""Prices, the ledger over transcripts, statements, and what is settled before a run begins."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graph.accounting.caps import CapReached, Caps
+from graph.accounting.ledger import Ledger, spent, unanswered
+from graph.accounting.prices import Given, price_of, worst_cost
+from graph.accounting.starting import DEFAULT_MAX_COST, DEFAULT_MAX_TOKENS, settle_caps
+from graph.accounting.statement import account
+from graph.accounting.usage import Usage
+from graph.settings import RunError, RunSettings
+
+
+def at(second: float, event: str, of: str = "round-001", **said: Any) -> dict[str, Any]:
+    minute, rest = divmod(second, 60)
+    return {"at": f"2026-01-01T00:{int(minute):02d}:{rest:09.6f}+00:00", "event": event, "of": of, **said}
+
+
+def call(second: float, name: str, cost: float | None = 1.0) -> dict[str, Any]:
+    return at(second, "call", id=name, worst={"input": 100, "output": 50, "cost": cost})
+
+
+def reply(second: float, name: str, cost: float | None = 0.25) -> dict[str, Any]:
+    usage = {"input": 80, "cached": 10, "written": 0, "output": 20, "thinking": 5}
+    return at(second, "reply", id=name, usage=usage, cost=cost)
+
+
+def failed(second: float, name: str, billed: str) -> dict[str, Any]:
+    return at(second, "failed", id=name, billed=billed)
+
+
+KILLED = [
+    at(0, "session", of="round-000"),
+    at(0, "node", of="round-000", node="baselines"),
+    at(60, "done", of="round-000", node="baselines", episodes=70),
+    at(60, "node", node="proposer"),
+    call(61, "a"),
+    reply(90, "a"),
+    call(90, "b"),
+    # Killed here, and gone on with an hour later.
+    at(3600 - 1, "session", of="round-000"),
+    at(3600 - 1, "node", node="proposer"),
+    call(3600 - 1, "b"),
+    failed(3600 - 1, "b", "no"),
+    call(3600 - 1, "b"),
+    failed(3600 - 1, "b", "possibly"),
+    call(3600 - 1, "b"),
+    reply(3600 - 0.5, "b"),
+    at(3600 - 0.5, "done", node="proposer", episodes=0),
+]
+
+
+def test_what_was_in_flight_or_broke_off_counts_with_its_worst_case() -> None:
+    assert len(unanswered(KILLED)) == 2
+    assert spent(KILLED) == (0.5 + 2.0, 200 + 300)
+
+
+def test_a_statement_by_round_and_node() -> None:
+    said = account(KILLED)
+    assert said["total"]["calls"] == 5
+    assert said["total"]["replies"] == 2
+    assert said["total"]["failed"] == 2
+    assert said["total"]["possibly_billed"] == 2
+    assert said["total"]["cost"] == 0.5
+    assert said["total"]["possible_cost"] == 2.0
+    assert said["total"]["tokens"] == {"input": 160, "cached": 20, "written": 0, "output": 40, "thinking": 10}
+    # The hour in which no process ran counts for nothing.
+    assert said["total"]["minutes"] == pytest.approx((60 + 30 + 0.5) / 60, abs=1e-3)
+    assert said["rounds"]["round-000"]["nodes"]["baselines"]["episodes"] == 70
+    assert said["rounds"]["round-001"]["nodes"]["proposer"]["minutes"] == pytest.approx(30.5 / 60, abs=1e-3)
+
+
+def test_a_cost_that_is_unknown_is_never_0() -> None:
+    said = account([at(0, "node", node="critic"), call(1, "a", None), reply(2, "a", None)])
+    assert said["total"]["cost"] == "unknown"
+    lost = account([at(0, "node", node="critic"), call(1, "a", None)])
+    assert lost["total"]["possible_cost"] == "unknown"
+
+
+def test_minutes_are_capped_over_all_processes() -> None:
+    Ledger(Caps(), KILLED).check_minutes()
+    with pytest.raises(CapReached, match="max_minutes"):
+        Ledger(Caps(minutes=1.5), KILLED).check_minutes()
+
+
+def test_prices() -> None:
+    given = price_of("anything", provider=None, url=None, given=(3.0, 15.0))
+    assert given == Given(3.0, 15.0)
+    assert given.cost(Usage(input=1_000_000, output=100_000)) == pytest.approx(4.5)
+    listed = price_of("claude-sonnet-5-5", provider="anthropic", url=None, given=None)
+    assert listed is not None
+    # $3 in, $0.30 cached, $3.75 written, $15 out, a million tokens.
+    usage = Usage(input=100_000, cached=50_000, written=10_000, output=10_000)
+    assert listed.cost(usage) == pytest.approx((0.4 * 3 + 0.5 * 0.3 + 0.1 * 3.75 + 1.5) / 10, rel=0.01)
+    assert worst_cost(listed, 100_000, 0) == pytest.approx(0.375, rel=0.01)
+    assert price_of("no-such-model", provider="openai", url=None, given=None) is None
+    assert price_of("gemma", provider=None, url="http://127.0.0.1:8000/v1", given=None) is None
+    routed = price_of("openai/gpt-5", provider=None, url="https://openrouter.ai/api/v1", given=None)
+    assert routed is not None
+
+
+def settings(spec: str, **more: Any) -> RunSettings:
+    return RunSettings(grids=("g",), heldout=(), explorers=(spec,), **more)
+
+
+@pytest.mark.parametrize(
+    ("given", "cost", "tokens"),
+    [
+        (settings("evolution"), None, None),
+        (settings("anthropic:claude-sonnet-5-5"), DEFAULT_MAX_COST, None),
+        (settings("openai:gpt-99-secret"), None, DEFAULT_MAX_TOKENS),
+        (settings("openai:gpt-99-secret", price=(1, 2)), DEFAULT_MAX_COST, None),
+        (settings("openai:gpt-5", max_tokens=5), None, 5),
+        (settings("openai:mine", base_url="http://127.0.0.1:8000/v1"), None, None),
+        (settings("openai:mine", base_url="https://models.example.com/v1"), None, DEFAULT_MAX_TOKENS),
+        (settings("evolution", critic="anthropic:claude-sonnet-5-5"), DEFAULT_MAX_COST, None),
+        (settings("langchain:anthropic:claude-sonnet-5-5"), DEFAULT_MAX_COST, None),
+    ],
+)
+def test_a_paid_explorer_has_a_cap_that_is_said(given: RunSettings, cost: float | None, tokens: int | None) -> None:
+    said: list[str] = []
+    settled = settle_caps(given, said.append)
+    assert (settled.max_cost, settled.max_tokens) == (cost, tokens)
+    assert bool(said) == (settled != given)
+
+
+def test_a_cap_on_money_that_nothing_could_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"--price IN,OUT .* or limit --max-tokens"):
+        settle_caps(settings("openai:gpt-99-secret", max_cost=3.0), print)

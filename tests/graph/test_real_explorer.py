@@ -1,0 +1,55 @@
+"""The whole loop with a real model as the explorer: it writes poor controllers, or none, and the loop copes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from graph.folder import read_json
+from graph.history import load
+from graph.journal import Journal
+from tests import real_model
+from tests.graph.running import autotts
+
+pytestmark = pytest.mark.vllm
+
+TEMPLATE = Path(__file__).with_name("base_model.jinja")
+
+
+def test_a_discovery_with_a_real_model(
+    tmp_path: Path, options: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAX_MODEL_LEN", "6144")
+    monkeypatch.setenv("CHAT_TEMPLATE", str(TEMPLATE))
+    run = tmp_path / "run"
+    with real_model.serving(tmp_path / "server.log") as url:
+        done = autotts(
+            "discover", *options, "--candidates", 2, "--explorer", "openai:gemma", "--base-url", url,
+            "--brief-tokens", 5600, "--max-output", 400, "--temperature", 0.8, "--max-tokens", 200_000,
+            "--max-minutes", 20, "--out", run, "--json",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        events = Journal(run / "round-001/transcript.jsonl").of_all_rounds()
+        replies = [event for event in events if event["event"] == "reply"]
+        assert len(replies) >= 4
+        assert all(reply["usage"]["input"] > 500 and reply["usage"]["output"] > 0 for reply in replies)
+        assert not any(reply["estimated"] for reply in replies)
+        # The prompt is counted before it is sent, and never too low.
+        calls = {event["id"]: event for event in events if event["event"] == "call"}
+        assert all(reply["usage"]["input"] <= calls[reply["id"]]["worst"]["input"] for reply in replies)
+        # What cannot be read is asked for again once, and no oftener.
+        unread = [event["id"] for event in events if event["event"] == "unreadable"]
+        assert len(replies) <= 2 * (2 + 2) * 3
+        assert len(unread) <= len(replies)
+        result = json.loads(done.stdout)
+        assert result["rounds"] == 2
+        assert result["accounting"]["cost"] == "unknown"
+        assert result["accounting"]["tokens"]["output"] == sum(reply["usage"]["output"] for reply in replies)
+        history = load(run)
+        assert [record.number for record in history.rounds] == [1, 2]
+        for record in history.rounds:
+            assert read_json(run / f"round-{record.number:03d}" / "metrics.json")["candidates"] == record.candidates
+        # A resume after the end asks for nothing.
+        again = autotts("discover", "--resume", run, "--json")
+        assert json.loads(again.stdout)["selected"] == result["selected"]
+        assert len(Journal(run / "round-001/transcript.jsonl").of_all_rounds()) <= len(events) + 1
