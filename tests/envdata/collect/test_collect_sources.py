@@ -1,13 +1,17 @@
 """Questions from tables, datasets and tasks, each read by the package that is really there for it."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from envdata.collect.questions import QuestionError, load_questions, source_name
+from tests.envdata.collect import dataset_hub
 
 ROWS = [
     {"problem": "2 + 2?", "solution": "Add them.\n#### 4", "level": 1, "score": 4.0},
@@ -107,6 +111,25 @@ def test_a_dataset_and_its_splits(dataset):
 def test_a_dataset_that_is_out_of_reach_says_why(dataset):
     with pytest.raises(QuestionError, match=r"hf:nobody/nothing: cannot be loaded \(\w+: .*nobody/nothing"):
         load_questions("hf:nobody/nothing")
+
+
+def test_a_dataset_comes_from_the_hub(files):
+    table = (files / "rows.parquet").read_bytes()
+    asked = []
+    with dataset_hub.serving("me/sums", {"data/test-00000-of-00001.parquet": table}, asked) as endpoint:
+        # A process of its own: the packages read where the hub is when they are imported.
+        said = subprocess.run(
+            [sys.executable, "-c", "import sys; from envdata.collect.questions import load_questions as load\n"
+             "for spec in sys.argv[1:]:\n try: print([(q.text, q.answer, q.family) for q in load(spec)])\n"
+             " except ValueError as error: print(error)", f"hf:me/sums{QUERY}&split=test", "hf:me/others"],
+            env={**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(files / "home"), "HF_HUB_DISABLE_XET": "1",
+                 "HF_HUB_DISABLE_TELEMETRY": "1"},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    first, second = said.stdout.splitlines()
+    assert first == str(EXPECTED)
+    assert second.startswith("hf:me/others: cannot be loaded (DatasetNotFoundError: Dataset 'me/others' doesn't exist")
+    assert any("/resolve/" in path for path in asked)
 
 
 def test_a_task_gives_distinct_questions_and_disjoint_ranges():
