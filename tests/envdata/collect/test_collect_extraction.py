@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from envdata.collect.extraction import AnswerRule, Token, mean_logprob, shifted
 
@@ -52,3 +54,60 @@ def test_confidence_is_the_mean_over_the_answers_tokens_only():
 def test_rules_that_cannot_be(marker, kind, message):
     with pytest.raises(ValueError, match=message):
         AnswerRule(marker, kind)
+
+
+MATH = AnswerRule("\\boxed{", "math")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"so \boxed{\frac{1}{2}} it is", r"\frac{1}{2}"),
+        (r"\boxed{1} no, \boxed{ 2 }", "2"),
+        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
+        (r"\boxed{\frac{1}{2", r"\frac{1}{2"),
+        (r"\boxed{}", ""),
+        ("nothing boxed", ""),
+    ],
+)
+def test_a_box_ends_where_its_brace_closes(text, answer):
+    assert MATH.answer(text) == answer
+
+
+@given(st.recursive(st.text("ab1+ ", max_size=5), lambda inner: st.lists(inner.map("{{{}}}".format)).map("".join)))
+def test_any_balanced_text_comes_out_of_its_box(inside):
+    text = f"first \\boxed{{x}}, then \\boxed{{{inside}}} and {{more}}"
+    found = MATH.find(text)
+    assert (found.answer if found else "") == inside.strip()
+    if found:
+        assert text[found.start : found.end] == found.answer
+
+
+def test_without_the_marker_a_box_serves_where_answers_are_mathematical():
+    text = "Thus \\boxed{5}."
+    assert AnswerRule("Answer:", "math").answer(text) == "5"
+    assert AnswerRule("Answer:", "exact").answer(text) == ""
+    assert AnswerRule("Answer:", "math").line(text) is None, "a trace that has boxed something may still go on"
+    assert AnswerRule("Answer:", "math").answer("Thus \\boxed{5}.\nAnswer: 6") == "6"
+
+
+@pytest.mark.parametrize(
+    ("closing", "marker"),
+    [("\nAnswer:", "Answer:"), ("\n\nThe final answer is \\boxed{", "\\boxed{"), ("So.\n**Result:** ", "**Result:**")],
+)
+def test_the_marker_of_a_closing(closing, marker):
+    assert AnswerRule.after(closing, "math").marker == marker
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "gold"),
+    [
+        ("math", "We get 4.\nSo \\boxed{\\frac{3}{4}}.", "\\frac{3}{4}"),
+        ("math", " 12 ", "12"),
+        ("number", "1,200.50", "1200.5"),
+        ("number", "about 12", "about 12"),
+        ("exact", "\\boxed{5} ", "\\boxed{5}"),
+    ],
+)
+def test_reference_answers(kind, text, gold):
+    assert AnswerRule("Answer:", kind).gold(text) == gold
