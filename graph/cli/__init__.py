@@ -33,6 +33,17 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name, with its defaults from the file and the environment."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and command is not None:
+            from graph.configuration import configure
+
+            configure(ctx, name, command)
+        return name, command, rest
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what a user can mend ends in one line, not in a traceback."""
         from graph.cli.errors import USER_ERRORS

@@ -17,6 +17,7 @@ from graph.cli.exploring import explorer_options
 from graph.cli.going_on import carry_out
 from graph.cli.options import Betas, ProbeCost
 from graph.cli.progress import episode_progress
+from graph.configuration import FROM_VARIABLES
 from graph.objective import FORMS, Objective, ObjectiveError
 from graph.settings import Conduct, RunSettings
 from sandbox.evaluate import Progress
@@ -124,7 +125,10 @@ def discover_command(
         raise click.UsageError("--resume says which folder; leave --out away")
     folder = resumed or out or Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     if resumed is not None:
-        named = {name for name in given if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+        # The file is for new runs: an old one goes on with what it began with, whatever stands there by now.
+        variables = context.meta.get(FROM_VARIABLES, set())
+        here = {name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+        named = here | {name for name in given if name in variables}
         wanted = {name: given[name] for name in named}
         carry_out(
             lambda person: discovery.resume(folder, wanted, jobs=jobs, teller=speaker, person=person, conduct=conduct),

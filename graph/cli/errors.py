@@ -2,6 +2,7 @@
 
 from envdata.cluster import ClusterError
 from envdata.grid import GridError
+from graph.configuration import ConfigurationError
 from graph.explorers.base import ExplorerError
 from graph.objective import ObjectiveError
 from graph.settings import RunError
@@ -10,6 +11,7 @@ from sandbox.candidate import CandidateError
 from sandbox.host import CandidateFailed, InfrastructureError
 
 USER_ERRORS: tuple[type[Exception], ...] = (
+    ConfigurationError,
     GridError,
     ClusterError,
     CandidateError,

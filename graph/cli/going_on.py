@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from graph.explorers.base import ExplorerError
 from graph.pausing import Pause, Person, Waiting
 from sandbox.host import InfrastructureError
 
@@ -28,6 +29,10 @@ def carry_out(step: Callable[[Person], dict[str, Any]], folder: Path, *, wait: b
     except Waiting as waiting:
         click.echo(waiting, err=True)
         raise SystemExit(WAITING) from None
+    except ExplorerError as error:
+        begun = (folder / "run.toml").exists()
+        how = f"; once that is mended: autotts discover --resume {folder}" if begun else ""
+        raise click.ClickException(f"{error}{how}") from error
     except InfrastructureError as error:
         raise click.ClickException(f"{error}; once that is mended: autotts discover --resume {folder}") from error
     except KeyboardInterrupt:
