@@ -130,20 +130,26 @@ class Episodes:
     def play(self, calls: Calls) -> Played:
         """Apply calls of distinct episodes (BRANCH, READ, CONTINUE, FINISH, PROBE)."""
         settled = settle(self.ledger, calls, self._world, self.costs)
-        episode = settled.place // self.ledger.width
-        label = np.full(len(settled.call), -1, np.int64)
-        parsed = np.zeros(len(settled.call), bool)
-        fresh = np.zeros(len(settled.call), bool)
-        shown = np.flatnonzero(settled.revealed)
-        if shown.size:
-            code, own = settled.answer[shown], episode[shown]
-            known = self.labels.revealed[own]
-            label[shown] = self.labels.number(own, code)
-            fresh[shown] = label[shown] >= known
-            parsed[shown] = self._parsed[self.grid.arrays.first_text[self._question[own]] + code]
+        episode = calls.episode[settled.call]
+        if settled.revealed.all():
+            label, fresh, parsed = self._name(episode, settled.answer)
+        else:
+            label = np.full(len(settled.call), -1, np.int64)
+            parsed = np.zeros(len(settled.call), bool)
+            fresh = np.zeros(len(settled.call), bool)
+            shown = np.flatnonzero(settled.revealed)
+            if shown.size:
+                label[shown], fresh[shown], parsed[shown] = self._name(episode[shown], settled.answer[shown])
         self._calls[calls.episode[settled.refusal == Refusal.ADMITTED]] += 1
         self.traces.add_calls(calls, settled, episode, self._calls, self.ledger)
         return Played(settled, label, fresh, parsed)
+
+    def _name(self, episode: Ints, code: Ints) -> tuple[Ints, Bools, Bools]:
+        """The labels of answer codes, which of them the call revealed first, and which are answers at all."""
+        known = self.labels.revealed[episode]
+        label = self.labels.number(episode, code)
+        parsed = self._parsed[self.grid.arrays.first_text[self._question[episode]] + code]
+        return label, label >= known, parsed
 
     def prune(self, episode: Ints, branch: Ints) -> Ints:
         """PRUNE one branch an entry; returns (n,) `Refusal` values."""

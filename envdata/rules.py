@@ -192,10 +192,14 @@ class Ledger:
 
 def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
     """Judge `calls`, let the world go on where they are admitted, and charge for it."""
-    listed = (calls.op != _BRANCH) & (calls.op != _READ)
-    call_of_listed = np.repeat(np.arange(len(calls.op)), np.where(listed, calls.count, 0))
+    opens = (calls.op == _BRANCH) | (calls.op == _READ)
+    opening = bool(opens.any())
+    call_of_listed = np.repeat(np.arange(len(calls.op)), np.where(opens, 0, calls.count) if opening else calls.count)
     refusal = _judge(ledger, calls, call_of_listed, costs)
-    call, place = _targets(ledger, calls, call_of_listed, refusal == Refusal.ADMITTED)
+    if opening or refusal.any():
+        call, place = _targets(ledger, calls, call_of_listed, refusal == Refusal.ADMITTED)
+    else:
+        call, place = call_of_listed, calls.episode[call_of_listed] * ledger.width + calls.branch
     episode, op = calls.episode[call], calls.op[call]
     depth = ledger.depth[place]
     to_end = (op == _FINISH) | (op == _READ)
@@ -217,7 +221,7 @@ def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
             reached[stopped] = np.maximum(depth[stopped], world.partial_depth(place[stopped], spent))
 
     cost = tokens + probe_cost
-    starts = np.flatnonzero(np.diff(call, prepend=-1))
+    starts = first_of_each(call)
     if starts.size:
         # Calls are of distinct episodes, so each is met once here.
         ledger.tokens[episode[starts]] += np.add.reduceat(cost, starts)
@@ -296,33 +300,50 @@ def _judge(ledger: Ledger, calls: Calls, call_of_listed: Ints, costs: Costs) -> 
         # How long FINISH takes is not known beforehand: it needs something left to spend, no more.
         worst[op == _FINISH] = np.minimum(1, count[op == _FINISH])
         refusal[worst > costs.budget - ledger.tokens[episode]] = Refusal.BUDGET_EXCEEDED
-    refusal[opens & (count > (ledger.ceiling - ledger.opened)[episode])] = Refusal.NO_OPEN_SLOT
+    if opens.any():
+        refusal[opens & (count > (ledger.ceiling - ledger.opened)[episode])] = Refusal.NO_OPEN_SLOT
     if call_of_listed.size:
         own = episode[call_of_listed]
         unknown = (calls.branch < 0) | (calls.branch >= ledger.opened[own])
-        place = own * ledger.width + np.where(unknown, 0, calls.branch)
+        place = own * ledger.width + (np.where(unknown, 0, calls.branch) if unknown.any() else calls.branch)
         state = ledger.state[place]
-        probes = op[call_of_listed] == _PROBE
-        probed = probes & (state & PROBED > 0)
-        finished = state & FINISHED > 0
-        if costs.repeats_last:
-            finished &= op[call_of_listed] != _CONTINUE
-        # Stopped by the budget within its first interval, a branch has nothing to look at, even where looking is free.
-        blank = probes & (ledger.depth[place] == 0) if probes.any() else probes
         # Calls are of distinct episodes: a place that is there twice is one call's.
         again = ledger.repeated(place)
-        for wrong, why in (
-            (blank, Refusal.BUDGET_EXCEEDED),
-            (probed, Refusal.ALREADY_PROBED),
-            (finished, Refusal.BRANCH_FINISHED),
-            (state & PRUNED > 0, Refusal.BRANCH_PRUNED),
-            (again & ~unknown, Refusal.DUPLICATE_BRANCH),
-            (unknown, Refusal.UNKNOWN_BRANCH),
-        ):
-            if wrong.any():
-                refusal[call_of_listed[wrong]] = why
+        if (op == _PROBE).any() or (unknown | again | (state & (FINISHED | PRUNED) > 0)).any():
+            _judge_branches(refusal, ledger, op[call_of_listed], call_of_listed, place, unknown, again, costs)
     refusal[ledger.over[episode]] = Refusal.EPISODE_OVER
     return refusal
+
+
+def _judge_branches(
+    refusal: Ints, ledger: Ledger, op: Ints, call: Ints, place: Ints, unknown: Bools, again: Bools, costs: Costs
+) -> None:
+    """Refuse the calls of listed branches that are not fit for them; one entry a listed branch but for `refusal`."""
+    state = ledger.state[place]
+    probes = op == _PROBE
+    finished = state & FINISHED > 0
+    if costs.repeats_last:
+        finished &= op != _CONTINUE
+    for wrong, why in (
+        # Stopped by the budget within its first interval, a branch has nothing to look at, even where looking is free.
+        (probes & (ledger.depth[place] == 0), Refusal.BUDGET_EXCEEDED),
+        (probes & (state & PROBED > 0), Refusal.ALREADY_PROBED),
+        (finished, Refusal.BRANCH_FINISHED),
+        (state & PRUNED > 0, Refusal.BRANCH_PRUNED),
+        (again & ~unknown, Refusal.DUPLICATE_BRANCH),
+        (unknown, Refusal.UNKNOWN_BRANCH),
+    ):
+        if wrong.any():
+            refusal[call[wrong]] = why
+
+
+def first_of_each(values: Ints) -> Ints:
+    """Where each run of equal values begins."""
+    begins = np.empty(len(values), bool)
+    begins[:1] = True
+    np.not_equal(values[1:], values[:-1], out=begins[1:])
+    starts: Ints = np.flatnonzero(begins)
+    return starts
 
 
 def _targets(ledger: Ledger, calls: Calls, call_of_listed: Ints, admitted: Bools) -> tuple[Ints, Ints]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from envdata.actions import Op, Refusal
 from envdata.episodes import Episodes, Played
-from envdata.rules import Bools, Calls, Ints
+from envdata.rules import Bools, Calls, Ints, first_of_each
 from sandbox.inside.wire import CALL_FIELDS, FINISHED, HEADER, MAX_TEXT, PARSED, REPLY
 from sandbox.quoting import quoted
 from sandbox.status import Status
@@ -31,7 +31,8 @@ _KNOWN[list(Op)] = True
 _PRUNE, _NOTE, _ANSWER = int(Op.PRUNE), int(Op.NOTE), int(Op.ANSWER)
 _BRANCH, _CONTINUE = int(Op.BRANCH), int(Op.CONTINUE)
 
-_NO_CALLS = np.zeros(0, np.int32)
+_FIRST, _LAST = min(Op), max(Op)
+"""All numbers between them are known."""
 
 _FAILURES = frozenset({Status.EXCEPTION, Status.CONTRACT_ERROR, Status.OUT_OF_MEMORY})
 """What a worker may say of one of its episodes."""
@@ -66,6 +67,18 @@ class _Calls:
     texts: Iterator[bytes]
     """One for each NOTE and FAIL, in order."""
 
+    def only(self, kept: Ints) -> "_Calls":
+        """Some of the calls, with all branches that any of them lists."""
+        return _Calls(
+            self.frame[kept],
+            self.episode[kept],
+            self.op[kept],
+            self.value[kept],
+            self.count[kept],
+            self.branch,
+            self.texts,
+        )
+
 
 def serve(episodes: Episodes, frames: list[Frame], *, show_answers: bool) -> tuple[dict[int, bytes], list[Broken]]:
     """Apply the frames' calls; returns the reply to send to each group, and the frames that are broken.
@@ -73,22 +86,33 @@ def serve(episodes: Episodes, frames: list[Frame], *, show_answers: bool) -> tup
     A broken frame changes nothing. A group that has no call to be answered gets no reply.
     """
     parsed, broken = _parse(episodes, frames)
-    ops = parsed.op
-    prunes = np.flatnonzero(ops == _PRUNE)
+    moves = _MOVES[parsed.op]
+    if moves.all():
+        own, frame_of = parsed, parsed.frame
+    else:
+        broken += _apply_others(episodes, frames, parsed)
+        own = parsed.only(np.flatnonzero(moves))
+        frame_of = own.frame
+    if not own.op.size:
+        return {}, broken
+    calls = Calls(own.episode, own.op, own.value != 0, own.count, own.branch)
+    played = episodes.play(calls)
+    return _replies(episodes, frames, frame_of, calls, played, show_answers), broken
+
+
+def _apply_others(episodes: Episodes, frames: list[Frame], parsed: _Calls) -> list[Broken]:
+    """PRUNE, NOTE, ANSWER and FAIL; returns the frames with one that no worker of ours sends."""
+    broken = []
+    prunes = np.flatnonzero(parsed.op == _PRUNE)
     if prunes.size:
         refusals = episodes.prune(parsed.episode[prunes], parsed.value[prunes])
-        for at in prunes[refusals != 0].tolist():
-            broken.append(_broken(frames[parsed.frame[at]], "PRUNE of a branch that cannot be pruned"))
-    for at in np.flatnonzero(_TEXTS[ops] | (ops == _ANSWER)).tolist():
+        wrong = prunes[refusals != 0].tolist()
+        broken += [_broken(frames[parsed.frame[at]], "PRUNE of a branch that cannot be pruned") for at in wrong]
+    for at in np.flatnonzero(_TEXTS[parsed.op] | (parsed.op == _ANSWER)).tolist():
         why = _end_or_note(episodes, parsed, at)
         if why:
             broken.append(_broken(frames[parsed.frame[at]], why))
-    moves = np.flatnonzero(_MOVES[ops])
-    if not moves.size:
-        return {}, broken
-    calls = Calls(parsed.episode[moves], ops[moves], parsed.value[moves] != 0, parsed.count[moves], parsed.branch)
-    played = episodes.play(calls)
-    return _replies(episodes, frames, parsed.frame[moves], calls, played, show_answers), broken
+    return broken
 
 
 def _parse(episodes: Episodes, frames: list[Frame]) -> tuple[_Calls, list[Broken]]:
@@ -96,13 +120,14 @@ def _parse(episodes: Episodes, frames: list[Frame]) -> tuple[_Calls, list[Broken
     heads = [HEADER.unpack_from(frame.data) for frame in frames]
     tables, lists = [], []
     for frame, (n_calls, n_branches, _, _) in zip(frames, heads, strict=True):
-        at = HEADER.size + n_calls * 16
-        tables.append(np.frombuffer(frame.data, np.int32, n_calls * CALL_FIELDS, HEADER.size))
-        lists.append(np.frombuffer(frame.data, np.int32, n_branches, at))
+        at = HEADER.size + n_calls * CALL_FIELDS * 4
+        tables.append(frame.data[HEADER.size : at])
+        lists.append(frame.data[at : at + n_branches * 4])
     sizes = np.array(heads, np.int64).reshape(-1, 4)
-    columns = np.concatenate([*tables, _NO_CALLS]).reshape(-1, CALL_FIELDS).T.astype(np.int64)
+    columns = np.frombuffer(b"".join(tables), np.int32).reshape(-1, CALL_FIELDS).T.astype(np.int64, order="C")
     frame_of = np.repeat(np.arange(len(frames)), sizes[:, 0])
-    why = _wrong(columns, frame_of, sizes, episodes.questions)
+    sound = _sound(columns, frame_of, sizes, episodes.questions)
+    why = {} if sound else _wrong(columns, frame_of, sizes, episodes.questions)
     if why:
         broken = [_broken(frames[index], reason) for index, reason in sorted(why.items())]
         kept = [index for index in range(len(frames)) if index not in why]
@@ -111,7 +136,7 @@ def _parse(episodes: Episodes, frames: list[Frame]) -> tuple[_Calls, list[Broken
         return parsed, broken
     episode, op, value, count = columns
     group = np.array([frame.group for frame in frames], np.int64)
-    branch = np.concatenate([*lists, _NO_CALLS]).astype(np.int64)
+    branch = np.frombuffer(b"".join(lists), np.int32).astype(np.int64)
     texts = _texts(frames, heads, frame_of, op, count)
     return _Calls(frame_of, episode + group[frame_of] * episodes.questions, op, value, count, branch, texts), []
 
@@ -123,6 +148,24 @@ def _texts(frames: list[Frame], heads: list[tuple[int, ...]], frame_of: Ints, op
     for index, size in zip(frame_of[spoken].tolist(), count[spoken].tolist(), strict=True):
         yield frames[index].data[at[index] : at[index] + size]
         at[index] += size
+
+
+def _sound(columns: Ints, frame_of: Ints, sizes: Ints, questions: int) -> bool:
+    """Whether all frames make sense, as nearly always, found out quickly; if not sure, `_wrong` looks closely."""
+    episode, op, _, count = columns
+    n_calls = sizes[:, 0]
+    if not op.size or not n_calls.all() or op.min() < _FIRST or op.max() > _LAST or count.min() < 0:
+        return False
+    if episode.min() < 0 or episode.max() >= questions or _TEXTS[op].any() or sizes[:, 2].any():
+        return False
+    listed = np.add.reduceat(np.where(_LISTS[op], count, 0), np.cumsum(n_calls) - n_calls)
+    if (listed != sizes[:, 1]).any():
+        return False
+    key, order = frame_of * questions + episode, np.arange(len(op))
+    last = np.empty(len(sizes) * questions, np.int64)
+    last[key] = order
+    early = op[last[key] != order]
+    return not (early != _PRUNE).any()
 
 
 def _wrong(columns: Ints, frame_of: Ints, sizes: Ints, questions: int) -> dict[int, str]:
@@ -199,7 +242,7 @@ def _replies(
     labels = played.label.astype(np.int32)
     flags = settled.finished[detailed] * np.uint8(FINISHED) + played.parsed[detailed] * np.uint8(PARSED)
     with_confidence = episodes.grid.arrays.confidences is not None
-    starts = np.flatnonzero(np.diff(frame_of, prepend=-1))
+    starts = first_of_each(frame_of)
     bounds = [*starts.tolist(), n]
     ends = np.concatenate([[0], np.cumsum(counts)])[bounds]
     targets, parts = ends.tolist(), np.searchsorted(detailed, ends).tolist()

@@ -31,6 +31,12 @@ def switched_off() -> frozenset[str]:
     return frozenset(name for names in named for name in names)
 
 
+def resource_limits(named: dict[str, int]) -> list[tuple[int, int]]:
+    """Limits by the kernel's numbers, those that this system has."""
+    kinds = {name: getattr(resource, f"RLIMIT_{name.upper()}", None) for name in named}
+    return [(kind, named[name]) for name, kind in kinds.items() if kind is not None]
+
+
 class Confinement:
     """Prepared once in the zygote, so that each worker has little more to do than the system calls."""
 
@@ -48,17 +54,15 @@ class Confinement:
             if "seccomp" not in without:
                 self._seccomp = seccomp.prepared()
 
-    def enter(self, limits: dict[str, int]) -> None:
+    def enter(self, limits: list[tuple[int, int]]) -> None:
         """Give up, for good, all but the system calls. Raises OSError where the kernel refuses."""
         if sys.platform == "linux":
             self._step_back()
         if "rlimits" not in self._without:
-            for name, value in limits.items():
-                kind = getattr(resource, f"RLIMIT_{name.upper()}", None)
-                if kind is not None:
-                    # At its hard limit on processor time a process is killed like one that took too much memory; at
-                    # its soft one a second before it gets a signal of its own.
-                    resource.setrlimit(kind, (value, value + (name == "cpu")))
+            for kind, value in limits:
+                # At its hard limit on processor time a process is killed like one that took too much memory; at its
+                # soft one a second before it gets a signal of its own.
+                resource.setrlimit(kind, (value, value + (kind == resource.RLIMIT_CPU)))
         if self._landlock is not None:
             self._landlock()
 

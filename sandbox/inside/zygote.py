@@ -8,6 +8,7 @@ the bytes between the two as DATA messages.
 What a candidate prints goes to standard error, where the host counts and caps it.
 """
 
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import gc
 import json
@@ -22,7 +23,7 @@ from types import CodeType
 from typing import Any, NoReturn
 
 from sandbox.inside import player, special, wire
-from sandbox.inside.confinement import Confinement, switched_off
+from sandbox.inside.confinement import Confinement, resource_limits, switched_off
 from sandbox.inside.errors import Broken, describe_error
 from sandbox.status import Status
 
@@ -53,7 +54,7 @@ class Zygote:
         self._socket = None if relay else socket.socket(fileno=os.dup(control_in))
         self._control_in = control_in
         self._code: CodeType | None = None
-        self._limits: dict[str, int] = {}
+        self._limits: list[tuple[int, int]] = []
         self._slots: dict[int, int] = {}
         """Slot by process."""
         self._relayed: dict[int, socket.socket] = {}
@@ -114,7 +115,7 @@ class Zygote:
 
     def _load(self, payload: bytes) -> None:
         request: dict[str, Any] = json.loads(payload)
-        self._limits = request["limits"]
+        self._limits = resource_limits(request["limits"])
         broken = None
         try:
             if "trial" not in self._without:
@@ -176,9 +177,9 @@ class Zygote:
         """Take from this new process what it does not need, act, and exit."""
         status = _FAILED
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            self._selector.close()
+            # The C functions themselves: their wrappers' enumerations touch pages that are shared until then.
+            _signal.set_wakeup_fd(-1)
+            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
             self._confinement.enter(self._limits)
             # Keep 0, 1 and 2 (nothing, and what is printed); the channel becomes 3; the rest is closed.
             if channel is not None:
