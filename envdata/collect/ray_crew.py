@@ -19,6 +19,7 @@ from envdata.collect.settings import Settings
 RETRIES = 2
 """How often a question is asked again after its actor was lost."""
 SECONDS_BETWEEN_COUNTS = 2.0
+SECONDS_TO_CLOSE = 10.0
 SECONDS_TO_COME_BACK = 2.0
 """For the cluster to notice that an actor is gone, and to begin to start it again."""
 
@@ -139,10 +140,10 @@ class RayCrew:
         """End the engines and leave the cluster."""
         if self._cluster is None:
             return
+        closing = (asyncio.wait_for(actor.close.remote(), SECONDS_TO_CLOSE) for actor in self._actors)
+        # An engine that cannot even be closed is ended with its actor.
+        await asyncio.gather(*closing, return_exceptions=True)
         for actor in self._actors:
-            # An engine that cannot even be closed is ended with its actor.
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(actor.close.remote(), 10)
             self._ray.kill(actor)
         self._leave()
 

@@ -110,7 +110,11 @@ async def _collect_on_cluster(
     arguments = _vllm_arguments(given)
     gpus = int(arguments.get("tensor_parallel_size", 1)) * int(arguments.get("data_parallel_size", 1))
     crew = RayCrew(partial(_engine, given, settings), at_once=at_once, gpus=gpus if given["vllm"] else 0)
-    return await collect_with(crew, questions, settings, source, given["out"], at_once=crew.places)
+    try:
+        return await collect_with(crew, questions, settings, source, given["out"], at_once=crew.places)
+    finally:
+        # Also where nothing was begun, such as over a grid that is there already.
+        await crew.close()
 
 
 def _settings(given: dict[str, Any]) -> Settings:
