@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, TextIO
 
+from graph.accounting.statement import PAPER_COST, PAPER_MINUTES
 from graph.folder import RunFolder
 from graph.picture import NAMES
 from graph.report import figures
@@ -45,8 +46,39 @@ def print_summary(result: dict[str, Any], path: Path, stream: TextIO) -> None:
                 difference = result.get(part, {}).get(f"over_{key}")
                 if difference is not None:
                     console.print(f"  − {other}, {name}, paired: {_points(difference, '+')}")
+    if result["stopped"]:
+        rounds = f"{result['rounds']} {'round' if result['rounds'] == 1 else 'rounds'}"
+        console.print(f"the search ended after {rounds}, at its limit (--{result['stopped'].replace('_', '-')})")
+    for line in spending(result["accounting"]):
+        console.print(line, soft_wrap=True)
     folder = RunFolder(path)
     console.print(f"controller: {folder.selected}\nreport: {folder.report}\npicture: {folder.picture}", soft_wrap=True)
+
+
+def spending(total: dict[str, Any]) -> list[str]:
+    """What a run took, beside what the paper's discovery took; `total` as in `accounting.json`."""
+    tokens, lost = total["tokens"], total["possibly_billed"]
+    lines = []
+    if total["calls"]:
+        lines.append(
+            f"model calls: {total['calls']:,} sent, {total['replies']:,} answered; tokens: {tokens['input']:,} in "
+            f"({tokens['cached']:,} of them cached), {tokens['output']:,} out ({tokens['thinking']:,} of them thinking)"
+        )
+        cost = _dollars(total["cost"])
+        if lost:
+            calls = "call" if lost == 1 else "calls"
+            cost += (
+                f", and at most {_dollars(total['possible_cost'])} for {lost} {calls} possibly billed without a reply"
+            )
+        lines.append(f"cost: {cost} (the paper's discovery: ${PAPER_COST})")
+    lines.append(
+        f"time: {total['minutes']:.1f} minutes (the paper's: {PAPER_MINUTES}), {total['episodes']:,} episodes replayed"
+    )
+    return lines
+
+
+def _dollars(cost: float | str) -> str:
+    return f"${cost:.2f}" if isinstance(cost, float | int) else f"{cost}, as the model's price is"
 
 
 def _sweep(result: dict[str, Any]) -> Any:
