@@ -8,6 +8,10 @@ from graph.critic.endings import ENDS
 from graph.critic.invariance import Invariance
 from graph.critic.losses import Against
 from graph.critic.measures import Measures
+from graph.prompts.foreign import in_quotes
+
+KNOBS = 8
+"""Knobs that are named, of those whose schedule goes both ways: a candidate chooses their names and their number."""
 
 
 def write_measures(measured: Sequence[Measures]) -> str:
@@ -39,15 +43,17 @@ def _section(each: Measures) -> Iterator[str]:
     yield f"- Gain of the frontier over everything before: {points(each.gain, signed=True)}."
     if each.contract.failures:
         counted = ", ".join(f"{status}: {count}" for status, count in each.contract.failures.items())
-        yield f"- Failed episodes keep it off the frontier: {counted}. The first said: {each.contract.why}"
+        said = in_quotes(each.contract.why or "")
+        yield f"- Failed episodes keep it off the frontier: {counted}. The first said: {said}."
     if each.contract.same_as is not None:
         yield f"- It acts exactly as {each.contract.same_as} does: a duplicate."
     if each.contract.invariance is not None:
         yield from _invariance(each.contract.invariance)
     if each.monotonicity.ignores_beta:
         yield "- Its schedule is the same at every β: it is one point."
-    if each.monotonicity.turning:
-        yield f"- Knobs whose schedule goes both ways: {', '.join(each.monotonicity.turning)}."
+    turning = each.monotonicity.turning
+    if turning:
+        yield f"- Knobs whose schedule goes both ways: {', '.join(in_quotes(knob, 40) for knob in turning[:KNOBS])}."
     for drop in each.monotonicity.drops:
         less, more = f"{drop.next_tokens:,.0f}", f"{drop.tokens:,.0f}"
         yield f"- β = {drop.next_beta:g} spends {less} tokens, less than β = {drop.beta:g} ({more})."
@@ -107,7 +113,7 @@ def _digest(digest: Digest) -> Iterator[str]:
         f"{100 * digest.read:.0f} % of them read to their ends."
     )
     for stop in digest.stops:
-        said = f", saying “{stop.said}”" if stop.said else ""
+        said = f", saying {in_quotes(stop.said)}" if stop.said else ""
         yield (
             f"  - {stop.episodes} ended because {ENDS[stop.end]}{said}: {stop.right} right, "
             f"{stop.tokens:,.0f} tokens on average."

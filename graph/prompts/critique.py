@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from enum import IntEnum, auto
 
 from graph.explorers.base import Evidence
-from graph.prompts.foreign import fenced, prose, quoted
+from graph.prompts.foreign import fenced, prose
 from graph.prompts.prompt import Part, Prompt, assemble
-from graph.prompts.proposal import IDEA, objective_in_words
+from graph.prompts.proposal import objective_in_words, words
 from graph.prompts.templates import fill
 
 
@@ -50,7 +50,7 @@ def _parts(evidence: Evidence) -> Iterator[Part]:
         )
     for place, tried in enumerate(evidence.tried):
         worth = Worth.SCORED if tried.score is not None else Worth.UNSCORED
-        text = fill("tried.md", tried=tried, why=quoted(tried.why or ""), idea=quoted(tried.idea, IDEA))
+        text = fill("tried.md", tried=tried, **words(tried))
         yield Part(f"what {tried.label} reached", text, (worth, place), "# The round's candidates")
     ranked = sorted((t for t in evidence.tried if t.score is not None), key=lambda t: -(t.score or 0.0))
     for place, tried in enumerate(ranked):

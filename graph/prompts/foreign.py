@@ -7,14 +7,16 @@ backticks than it holds, both are cut, and characters that do not print are left
 import re
 import unicodedata
 
-from sandbox.quoting import quoted
+from sandbox.quoting import MAX_QUOTED, quoted
 
 MAX_SOURCE = 12_000
 """Characters of a candidate's source that a prompt shows."""
 MAX_PROSE = 4_000
 """Characters of a model's prose."""
 
-__all__ = ["MAX_PROSE", "MAX_SOURCE", "fenced", "prose", "quoted"]
+_STRAIGHT = str.maketrans("“”„", '"""')
+
+__all__ = ["MAX_PROSE", "MAX_SOURCE", "fenced", "in_quotes", "prose", "quoted"]
 
 
 def fenced(source: str, limit: int = MAX_SOURCE) -> str:
@@ -32,6 +34,11 @@ def prose(text: str, limit: int = MAX_PROSE) -> str:
     if len(text) > limit:
         kept += " …"
     return "\n".join(f"> {line}".rstrip() for line in kept.split("\n")) if kept else ""
+
+
+def in_quotes(text: str, limit: int = MAX_QUOTED) -> str:
+    """Foreign text within a line of ours: one line between quotation marks that it cannot close."""
+    return f"“{quoted(text, limit).translate(_STRAIGHT)}”"
 
 
 def _printable(text: str) -> str:

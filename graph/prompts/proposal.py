@@ -16,7 +16,7 @@ from enum import IntEnum, auto
 
 from graph.explorers.base import Brief, Lesson, Tried
 from graph.objective import Objective
-from graph.prompts.foreign import fenced, prose, quoted
+from graph.prompts.foreign import fenced, in_quotes, prose, quoted
 from graph.prompts.prompt import Part, Prompt, assemble, joined
 from graph.prompts.templates import fill
 
@@ -123,8 +123,13 @@ def _parts(brief: Brief) -> Iterator[Part]:
 def _tried(history: Sequence[Tried]) -> Iterator[Part]:
     for place, tried in enumerate(history):
         worth = Worth.SCORED if tried.score is not None else Worth.UNSCORED
-        text = fill("tried.md", tried=tried, why=quoted(tried.why or ""), idea=quoted(tried.idea, IDEA))
+        text = fill("tried.md", tried=tried, **words(tried))
         yield Part(f"what {tried.label} reached", text, (worth, place), "# What was tried")
+
+
+def words(tried: Tried) -> dict[str, str]:
+    """What a candidate's author, and its error, say; empty where they say nothing."""
+    return {"why": in_quotes(tried.why or ""), "idea": in_quotes(tried.idea, IDEA) if tried.idea.strip() else ""}
 
 
 def _sources(brief: Brief) -> Iterator[Part]:

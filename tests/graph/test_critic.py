@@ -82,7 +82,7 @@ def test_a_sound_candidate_in_words() -> None:
 @pytest.mark.parametrize(
     ("contract", "said"),
     [
-        (Contract({"exception": 3}, "ValueError: x"), "exception: 3. The first said: ValueError: x"),
+        (Contract({"exception": 3}, "ValueError: x"), "exception: 3. The first said: “ValueError: x”."),
         (Contract({}, None, None, "asc"), "acts exactly as asc does: a duplicate"),
         (Contract({}, None, Invariance(12, renamed=2, together=2)),
          "of 12 episodes played again, these ended otherwise: 2 when answers are renamed"),
@@ -98,7 +98,7 @@ def test_what_breaks_the_contract_in_words(contract: Contract, said: str) -> Non
 def test_what_moves_the_wrong_way_in_words() -> None:
     moved = replace(PLAIN, monotonicity=Monotonicity(["width"], [Drop(0.1, 0.2, 500, 400)], ignores_beta=True))
     words = write_measures([moved])
-    assert "Knobs whose schedule goes both ways: width." in words
+    assert "Knobs whose schedule goes both ways: “width”." in words
     assert "β = 0.2 spends 400 tokens, less than β = 0.1 (500)." in words
     assert "the same at every β" in words
 
