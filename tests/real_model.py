@@ -1,4 +1,7 @@
-"""The real model behind a real vLLM server, for tests marked `vllm`; prepared by tools/real-model/prepare.sh."""
+"""The real model in vLLM, behind its server or in a process of its own, for tests marked `vllm`.
+
+It is prepared by tools/real-model/prepare.sh, which also says why it has an environment to itself.
+"""
 
 import os
 import signal
@@ -11,9 +14,47 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SERVE = Path(__file__).parents[1] / "tools" / "real-model" / "serve.sh"
+ROOT = Path(__file__).parents[1]
+SERVE = ROOT / "tools" / "real-model" / "serve.sh"
 MODEL = "gemma"
 SECONDS_TO_START = 300
+
+
+IN_PROCESS = {
+    "dtype": "bfloat16",
+    "enforce_eager": True,
+    "max_model_len": 2048,
+    "gpu_memory_utilization": 0.4,
+    "max_num_seqs": 64,
+    "block_size": 16,
+}
+"""Arguments of vLLM's LLM that work with two cores and 8 GB, as tools/real-model/serve.sh has them."""
+
+
+def folder() -> Path:
+    """The folder that was prepared; the model is in `gemma-hf` there."""
+    return Path(os.environ["AUTOTTS_REAL_MODEL"])
+
+
+def python() -> Path:
+    """The interpreter that has vLLM, and what the collector needs beside it."""
+    return folder() / "venv" / "bin" / "python"
+
+
+def environment() -> dict[str, str]:
+    """What that interpreter needs in its environment to run vLLM and this repository's packages in one process."""
+    cores = os.environ.get("VLLM_CPU_OMP_THREADS_BIND") or f"0-{len(os.sched_getaffinity(0)) - 1}"
+    return {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": cores,
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "LD_PRELOAD": str(folder() / "venv" / "lib" / "libiomp5.so"),
+        "PYTHONPATH": str(ROOT),
+    }
 
 
 @contextmanager

@@ -77,15 +77,15 @@ class VLLMEngine:
             text = self._template.render(asked)
             return await self._tokenised(text, special=not self._template.writes_start)
 
-        def apply() -> str:
+        def apply(llm: Any) -> str:
             return str(
-                self._llm.get_tokenizer().apply_chat_template(
+                llm.get_tokenizer().apply_chat_template(
                     asked.messages(), tokenize=False, add_generation_prompt=True, **asked.options
                 )
             )
 
         try:
-            text = await self._in_thread(apply)
+            text = await self.with_model(apply)
         except Exception as error:  # Whatever the tokenizer or its template raises.
             raise CollectError(
                 f"the chat template of {self._model} cannot be applied ({error}); give one with --chat-template"
@@ -130,6 +130,22 @@ class VLLMEngine:
         params = {"temperature": 0.0, "max_tokens": max_tokens, "stop": list(stop), "logprobs": 0}
         return list(await asyncio.gather(*(self._decode(prompt, params) for prompt in prompts)))
 
+    async def with_model(self, call: Callable[[Any], Any]) -> Any:
+        """Call with vLLM's `LLM`, in the engine's thread and between two steps; nothing there is to be used by two."""
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[Any] = loop.create_future()
+
+        def order() -> None:
+            try:
+                result = call(self._llm)
+            except Exception as error:  # Raised again where it is awaited.
+                loop.call_soon_threadsafe(_fail, reply, error)
+            else:
+                loop.call_soon_threadsafe(_settle, reply, result)
+
+        self._orders.put(order)
+        return await reply
+
     async def close(self) -> None:
         """Stop the thread after the step in progress, and let go of the model."""
         thread, self._thread = self._thread, None
@@ -143,27 +159,11 @@ class VLLMEngine:
             return ()
         if (text, special) not in self._encoded:
 
-            def encode() -> Prompt:
-                return tuple(self._llm.get_tokenizer().encode(text, add_special_tokens=special))
+            def encode(llm: Any) -> Prompt:
+                return tuple(llm.get_tokenizer().encode(text, add_special_tokens=special))
 
-            self._encoded[text, special] = await self._in_thread(encode)
+            self._encoded[text, special] = await self.with_model(encode)
         return self._encoded[text, special]
-
-    async def _in_thread(self, call: Callable[[], Any]) -> Any:
-        """Call between two steps: a tokenizer is not to be used by two threads at once."""
-        loop = asyncio.get_running_loop()
-        reply: asyncio.Future[Any] = loop.create_future()
-
-        def order() -> None:
-            try:
-                result = call()
-            except Exception as error:  # Raised again where it is awaited.
-                loop.call_soon_threadsafe(_fail, reply, error)
-            else:
-                loop.call_soon_threadsafe(_settle, reply, result)
-
-        self._orders.put(order)
-        return await reply
 
     async def _decode(self, prompt: Prompt, params: Mapping[str, Any]) -> Decoded:
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

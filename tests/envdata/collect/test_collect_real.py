@@ -1,28 +1,32 @@
-"""A small grid from the real model; what is asserted is structure, never text or speed."""
+"""Small grids from the real model, behind a server and in process; asserted is structure, never text or speed."""
+
+import json
+import signal
+import subprocess
+import time
 
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from envdata.collect.word_problems import FAMILIES, word_problems
 from envdata.grid import Grid
 from graph.cli.collect import collect_command
 from tests import real_model
 
 pytestmark = pytest.mark.vllm
 
-INTERVAL, BRANCHES = 5, 8
+INTERVAL, BRANCHES, QUESTIONS = 5, 8, 4
+SIZES = f"--interval {INTERVAL} --branches {BRANCHES} --max-tokens 85 --probe-tokens 6 --temperature 0.9".split()
+COLLECT = "from graph.cli.collect import collect_command; collect_command()"
 
 
-def test_a_grid_from_a_real_server(tmp_path):
-    out = tmp_path / "grid.parquet"
-    with real_model.serving(tmp_path / "server.log") as url:
-        words = f"--server {url} --model {real_model.MODEL} --questions word-problems?count=4&seed=5 --out {out}"
-        sizes = f"--interval {INTERVAL} --branches {BRANCHES} --max-tokens 85 --probe-tokens 6 --temperature 0.9"
-        result = CliRunner().invoke(collect_command, [*f"{words} {sizes}".split(), "--stop", r"\n\n"])
-    assert result.exit_code == 0, result.output
+def check(out):
+    """Check a grid's structure; returns its rows."""
     grid = Grid.load(out)
-    assert grid.branches.tolist() == [BRANCHES] * 4
+    assert grid.branches.tolist() == [BRANCHES] * QUESTIONS
     assert grid.provenance["engine"]["name"] == "vllm"
+    assert grid.provenance["engine"]["continues"] == "token ids"
     rows = pq.read_table(out).to_pylist()
     for row in rows:
         assert 1 <= row["tokens"] <= 85
@@ -30,4 +34,84 @@ def test_a_grid_from_a_real_server(tmp_path):
         assert len(row["probe_answers"]) == (row["tokens"] - 1) // INTERVAL
         assert all(0 <= tokens <= 6 for tokens in row["probe_tokens"])
         assert all(confidence <= 0 for confidence in row["probe_confidences"])
-    assert len({row["text"] for row in rows}) > 4, "traces of one question are independent"
+    assert len({row["text"] for row in rows}) > QUESTIONS, "traces of one question are independent"
+    return rows
+
+
+def collected(words):
+    result = CliRunner().invoke(collect_command, words)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture
+def chat(tmp_path):
+    """The words that ask questions of one family as a chat, with the worked examples as the system prompt."""
+    family = FAMILIES[0]
+    questions = [question for question in word_problems(16, seed=5) if question.family == family.name][:QUESTIONS]
+    file, template = tmp_path / "questions.jsonl", tmp_path / "template.txt"
+    file.write_text("".join(json.dumps({"question": q.text, "answer": q.answer}) + "\n" for q in questions))
+    template.write_text("{question}")
+    words = ["--questions", file, "--template", template, "--chat", "--system", family.prompt().strip()]
+    return [*map(str, words), "--closing", r"\nAnswer:", "--stop", r"\n\n", *SIZES]
+
+
+def in_process(out, words):
+    """Start the collector in the interpreter that has vLLM."""
+    arguments = [f"--vllm-arg={name}={json.dumps(value)}" for name, value in real_model.IN_PROCESS.items()]
+    model = ["--vllm", "--model", str(real_model.folder() / "gemma-hf"), "--out", str(out), "--at-once", "1"]
+    return subprocess.Popen(
+        [real_model.python(), "-c", COLLECT, *model, *arguments, *words],
+        env=real_model.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_grid_from_each_engine(tmp_path, chat):
+    served, here = tmp_path / "served.parquet", tmp_path / "here.parquet"
+    with real_model.serving(tmp_path / "server.log") as url:
+        server = ["--server", url, "--model", real_model.MODEL]
+        plain = ["--questions", "word-problems?count=4&seed=5", "--out", str(tmp_path / "plain.parquet")]
+        collected([*server, *plain, *SIZES, "--stop", r"\n\n"])
+        collected([*server, *chat, "--out", str(served)])
+    check(tmp_path / "plain.parquet")
+    by_server = check(served)
+
+    begun = in_process(here, chat)
+    parts = here.with_name("here.parquet.parts")
+    deadline = time.monotonic() + real_model.SECONDS_TO_START
+    while not list(parts.glob("question-*.json")):
+        assert begun.poll() is None, begun.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    begun.send_signal(signal.SIGINT)
+    _, said = begun.communicate(timeout=60)
+    assert begun.returncode == 130, said
+    assert "the same command goes on" in said
+    kept = {file.name: file.read_bytes() for file in parts.glob("question-*.json")}
+    assert len(kept) < QUESTIONS
+    going_on = in_process(here, chat)
+    assert going_on.wait() == 0, going_on.communicate()
+    in_this_process = check(here)
+    said = going_on.communicate()[1]
+    assert f"{QUESTIONS}/{QUESTIONS} questions" in said
+    assert "from the prefix cache" in said
+    for name, content in kept.items():
+        number = int(name.removeprefix("question-").removesuffix(".json"))
+        branches = json.loads(content)
+        assert [row["text"] for row in in_this_process if row["question_id"] == number] == [b["text"] for b in branches]
+
+    # The same prompts, seeds and weights: where both drew the same trace, their greedy probes agree.
+    both = {(row["question"], row["text"]): row for row in by_server}
+    pairs = [(row, both[key]) for row in in_this_process if (key := (row["question"], row["text"])) in both]
+    answers = [
+        one == other
+        for first, second in pairs
+        for one, other in zip(first["probe_answers"], second["probe_answers"], strict=True)
+    ]
+    assert len(answers) >= 10, "equal seeds draw some equal traces"
+    # Sums of other batches round differently; a tie between two tokens may fall either way, rarely.
+    assert sum(answers) >= 0.95 * len(answers)
+    assert all(first["final_answer"] == second["final_answer"] for first, second in pairs)
