@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from envdata.actions import Op
 from envdata.answers import is_parsed
 
-COLUMNS = ["grid", "beta", "question", "call", "action", "branch", "finished", "answer", "cost", "tokens", "note"]
+COLUMNS = ["question", "call", "action", "branch", "finished", "answer", "cost", "tokens", "note"]
 
 
 @dataclass
@@ -56,10 +56,15 @@ Key = tuple[str, float | None, int]
 def stories(traces: pa.Table, label: str) -> Iterator[tuple[Key, Story]]:
     """The traced episodes of a candidate, in the order of a table of `sandbox.evaluate.TRACES`."""
     own = traces.filter(pc.equal(traces.column("controller"), label))
-    rows = own.select(COLUMNS).to_pydict()
-    indices = range(len(rows["question"]))
-    for key, episode in groupby(indices, key=lambda i: (rows["grid"][i], rows["beta"][i], rows["question"][i])):
-        yield key, _story(rows, list(episode))
+    # One grid and β at a time: a trace has a row for every step of every branch, and every cell becomes an object here.
+    for grid in own.column("grid").unique().to_pylist():
+        of_grid = own.filter(pc.equal(own.column("grid"), grid))
+        for beta in of_grid.column("beta").unique().to_pylist():
+            column = of_grid.column("beta")
+            here = of_grid.filter(pc.is_null(column) if beta is None else pc.equal(column, beta))
+            rows = here.select(COLUMNS).to_pydict()
+            for question, episode in groupby(range(here.num_rows), key=rows["question"].__getitem__):
+                yield (grid, beta, question), _story(rows, list(episode))
 
 
 def _story(rows: dict[str, list[Any]], indices: Sequence[int]) -> Story:
