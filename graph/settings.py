@@ -92,6 +92,10 @@ class RunSettings:
     """Ablation: nobody reasons about the measurements."""
     no_history: bool = False
     """Ablation: only the previous round's best is shown."""
+    agent_tries: int = 10
+    """Drafts that a coding agent may have evaluated, a round and attempt."""
+    agent_minutes: float = 30.0
+    """How long a coding agent may work, a round and attempt."""
     approve: bool = False
     """Stop before each execution until a person agrees."""
     checkpoints: str = "sqlite"
@@ -108,6 +112,8 @@ class RunSettings:
         for name in ("rounds", "candidates", "finalists", "screening_repeats", "repeats"):
             if getattr(self, name) < 1:
                 raise RunError(f"{name} is {getattr(self, name)}; give 1 or more")
+        if self.agent_tries < 0 or not self.agent_minutes > 0:
+            raise RunError(f"agent_tries is {self.agent_tries}, agent_minutes {self.agent_minutes}; give 0, more than 0")
         for name in ("brief_tokens", "max_output", "thinking", "max_tokens", "max_cost", "max_minutes"):
             value = getattr(self, name)
             if value is not None and not value > 0:

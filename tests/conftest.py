@@ -59,6 +59,17 @@ def _no_folder(variable: str) -> str | None:
     return None if Path(folder).is_dir() else f"{variable}={folder} is not a folder"
 
 
+def _no_postgres() -> str | None:
+    from tests.postgres import binaries
+
+    return None if binaries() else "PostgreSQL is not installed"
+
+
+def _no_langgraph_server() -> str | None:
+    found = importlib.util.find_spec("langgraph_api")
+    return None if found else "LangGraph's server is not installed: pip install 'langgraph-cli[inmem]'"
+
+
 def _no_debootstrap() -> str | None:
     return None if shutil.which("debootstrap") else "debootstrap is not installed"
 
@@ -70,6 +81,8 @@ def _no_ray() -> str | None:
 NEEDS: dict[str, tuple[Callable[[], str | None], ...]] = {
     "bubblewrap": (_no_bubblewrap,),
     "docker": (_no_docker,),
+    "postgres": (_no_postgres,),
+    "studio": (_no_langgraph_server,),
     "published": (functools.partial(_no_folder, "AUTOTTS_PUBLISHED"),),
     "vllm": (functools.partial(_no_folder, "AUTOTTS_REAL_MODEL"),),
     "ray": (_no_ray,),

@@ -1,0 +1,127 @@
+"""Where checkpoints are kept: what a URL may hold, and a real PostgreSQL."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from graph.checkpoints import check_url, checkpoints, waiting_for
+from graph.folder import RunFolder
+from graph.settings import Pinned, RunError, RunSettings
+from tests.graph.running import autotts, files
+from tests.postgres import binaries
+
+PASSWORD = "canary-of-the-checkpoints"
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgresql://me@127.0.0.1:5432/runs", "postgres:///runs?host=/run/sql"])
+def test_places_without_secrets_are_taken(url: str) -> None:
+    check_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        (f"postgresql://me:{PASSWORD}@host/runs", "leave the password out of the URL"),
+        (f"postgresql://host/runs?user=me&password={PASSWORD}", "leave the password out of the URL"),
+        (f"host=here password={PASSWORD}", "is not understood; give sqlite"),
+        (f"mysql://me:{PASSWORD}@host/runs", "'mysql' is not understood"),
+        ("", "is not understood"),
+        ("postgresql://[", "is not understood"),
+    ],
+)
+def test_a_password_is_refused_and_not_repeated(url: str, says: str) -> None:
+    with pytest.raises(RunError, match=says) as refused:
+        check_url(url)
+    assert PASSWORD not in str(refused.value)
+
+
+def test_a_database_that_does_not_answer_is_said_without_the_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("psycopg")
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        settings = RunSettings(("g",), (), checkpoints=f"postgresql://me@127.0.0.1:{closed.getsockname()[1]}/runs")
+        with (
+            pytest.raises(RunError, match=r"does not answer: .*; the address comes from --checkpoints") as refused,
+            checkpoints(RunFolder(tmp_path), settings),
+        ):
+            pass
+    assert PASSWORD not in str(refused.value)
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a PostgreSQL of our own, that wants a password."""
+    found = binaries()
+    assert found is not None
+    home, secret = tmp_path / "postgres", tmp_path / "secret"
+    home.mkdir()
+    secret.write_text(PASSWORD)
+    # It refuses to run as root.
+    other = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    if other:
+        for path in (home, secret):
+            shutil.chown(path, "postgres")
+        for parent in [tmp_path, *tmp_path.parents]:
+            if parent.stat().st_uid == 0 and parent != Path("/") and "pytest-of" in str(parent):
+                parent.chmod(0o755)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data = home / "data"
+    subprocess.run([*other, found / "initdb", "-D", data, "-U", "me", "--pwfile", secret, "-A", "scram-sha-256"],
+                   check=True, capture_output=True)  # fmt: skip
+    control = [*other, found / "pg_ctl", "-D", data, "-w"]
+    options = f"-p {port} -h 127.0.0.1 -k {home}"
+    subprocess.run(
+        [*control, "-l", home / "log", "-o", options, "start"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        monkeypatch.setenv("PGPASSWORD", PASSWORD)
+        yield f"postgresql://me@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*control, "-m", "fast", "stop"], check=True, capture_output=True)
+
+
+@pytest.mark.postgres
+def test_a_run_kept_in_postgresql_stops_goes_on_and_ends_as_any(
+    tmp_path: Path, options: tuple[object, ...], finished: Path, database: str
+) -> None:
+    out = tmp_path / "run"
+    stopped = autotts("discover", *options, "--approve", "--checkpoints", database, "--out", out)
+    assert stopped.returncode == 3, stopped.stderr
+    settings = Pinned.load(out / "run.toml").settings
+    pause = waiting_for(RunFolder(out), settings)
+    assert pause is not None
+    assert pause.waits_for == "approval"
+    for code in (3, 0):
+        ended = autotts("discover", "--resume", out, "--approve")
+        assert ended.returncode == code, ended.stderr
+    assert not (out / "checkpoints.sqlite").exists()
+    named = {"run.toml", "report.html", "thread.json"}
+    assert {k: v for k, v in files(out).items() if k not in named} == {
+        k: v for k, v in files(finished).items() if k not in named
+    }
+    for path in out.rglob("*"):
+        assert not path.is_file() or PASSWORD.encode() not in path.read_bytes(), path
+    with checkpoints(RunFolder(out), settings) as (saver, config):
+        assert len(list(saver.list(config))) > 4 * 2
+        # A type that is not plain data does not come back as itself.
+        foreign = type(saver.serde)(allowed_msgpack_modules=True).dumps_typed(settings)  # type: ignore[call-arg]
+        assert not isinstance(saver.serde.loads_typed(foreign), RunSettings)
+    other = autotts("discover", *options, "--approve", "--checkpoints", database, "--out", tmp_path / "other")
+    # Another run in the same database begins at its own beginning.
+    assert other.returncode == 3, other.stderr
+    refused = autotts("discover", "--resume", tmp_path / "other", "--approve", PGPASSWORD="wrong")
+    assert refused.returncode == 1
+    assert "does not answer" in refused.stderr
