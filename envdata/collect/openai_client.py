@@ -90,7 +90,7 @@ class Client:
             return await request()
         except openai.APITimeoutError:
             raise EngineGoneError(
-                f"{self.url} did not answer within {self.timeout:g} s; look at the server's log"
+                f"{self.url} did not answer within {self.timeout:g} s; see its log, or give it longer with --timeout"
             ) from None
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error

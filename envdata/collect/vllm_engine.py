@@ -236,7 +236,9 @@ class VLLMEngine:
         if request.reply.cancelled():
             return
         try:
-            params = SamplingParams(**request.params, output_kind=RequestOutputKind.FINAL_ONLY)
+            # The settings that come with the model count where nothing else is said, as with vLLM's server.
+            own = self._llm.model_config.get_diff_sampling_param()
+            params = SamplingParams(**{**own, **request.params}, output_kind=RequestOutputKind.FINAL_ONLY)
             engine.add_request(name, {"prompt_token_ids": list(request.prompt)}, params)
         except (ValueError, TypeError) as error:
             # Longer than the model reads, say: another question may be shorter.

@@ -191,6 +191,14 @@ def test_a_question_that_fails_is_left_out_and_asked_again(url, behaviour, tmp_p
     assert Grid.load(out).questions == [question.text for question in QUESTIONS]
 
 
+def test_questions_that_fail_in_a_row_do_not_end_what_has_worked(url, behaviour, tmp_path):
+    out = tmp_path / "grid.parquet"
+    hard = [Question(f"What is 9 * {b}?", str(9 * b), f"Problem: What is 9 * {b}?\nReasoning:") for b in range(2, 7)]
+    behaviour.broken_for = "What is 9"
+    outcome = run(url, out, questions=[QUESTIONS[0], *hard, QUESTIONS[1]], at_once=1)
+    assert (outcome.collected, len(outcome.left_out)) == (2, 5)
+
+
 def test_a_server_that_fails_every_question_ends_the_run(url, behaviour, tmp_path):
     behaviour.broken_for = "Reasoning:"
     with pytest.raises(CollectError, match="failed one after the other"):
