@@ -28,8 +28,9 @@ from typing import Any
 from sandbox.backends import docker
 from sandbox.backends.base import Backend, Limits
 from sandbox.backends.choose import BACKENDS
-from sandbox.conformance.run import CASES, HONEST, fingerprint, judge, play, see
+from sandbox.conformance.run import CASES, judge, see
 from sandbox.conformance.targets import World, world
+from sandbox.conformance.try_out import HONEST, fingerprint, play
 from sandbox.host import InfrastructureError
 
 PATIENT = Limits(reply_seconds=300.0, repeat_seconds=600.0, start_seconds=300.0)

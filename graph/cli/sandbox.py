@@ -116,11 +116,15 @@ def prove_command(names: Sequence[str], wanted: Sequence[str], path: Path | None
 
 
 def _attack(name: str, wanted: Sequence[str], as_json: bool) -> "list[Outcome]":
-    from sandbox.conformance.run import CASES, Outcome, Suite
+    from sandbox.conformance.run import Outcome, Suite, everything
     from sandbox.conformance.targets import world
     from sandbox.host import InfrastructureError
 
-    chosen = [case for case in CASES if not wanted or any(word in case.name or word == case.group for word in wanted)]
+    chosen = [
+        case
+        for case in everything(name)
+        if not wanted or any(word in case.name or word == case.group for word in wanted)
+    ]
     outcomes = []
     watched = sys.stderr.isatty()
     backend = BACKENDS[name]()

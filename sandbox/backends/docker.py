@@ -39,7 +39,10 @@ _STREAM = struct.Struct(">BxxxL")
 """What stands before each piece of an attached container's output: 1 or 2 for the stream, and the size."""
 _STDERR = 2
 _MAX_PIECE = 1 << 24
-_GONE_SECONDS = 20.0
+_PING_SECONDS, _ANSWER_SECONDS = 30, 300
+"""How long an engine may take to say that it is there, and to do what it is asked; with a hundred containers, long."""
+_GONE_SECONDS, _REMOVED_SECONDS = 20.0, 60.0
+"""How long an engine may take to end a container, and to remove those that have ended."""
 
 
 class DockerBackend:
@@ -79,7 +82,7 @@ class DockerBackend:
         if self._image is None:
             return
         with contextlib.suppress(docker.errors.DockerException, OSError, SandboxUnavailable):
-            client, deadline = self._client(), time.monotonic() + _GONE_SECONDS
+            client, deadline = self._client(), time.monotonic() + _REMOVED_SECONDS
             while own_containers(client) and time.monotonic() < deadline:
                 time.sleep(0.05)
         # Those of threads that are no more too. A client that is used again opens new ones.
@@ -102,8 +105,9 @@ def connect() -> Any:
     import docker
 
     try:
-        client = docker.from_env(timeout=60)
+        client = docker.from_env(timeout=_PING_SECONDS)
         client.ping()
+        client.api.timeout = _ANSWER_SECONDS
     except (docker.errors.DockerException, OSError) as error:
         where = os.environ.get("DOCKER_HOST", "the default socket")
         raise SandboxUnavailable(f"no Docker engine answers at {where}: {error}") from None
@@ -176,21 +180,21 @@ class _Container:
             use_config_proxy=False,
             host_config=self._host_config(options, without),
         )
-        self._id: str = made["Id"]
+        self.id: str = made["Id"]
         self._ended = False
         self._pending = b""
         self._last_words = b""
         try:
-            attached = self._api.attach_socket(self._id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            attached = self._api.attach_socket(self.id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             self._keep = attached
             stream = getattr(attached, "_sock", attached)
             stream.settimeout(0)
             self._stream: Any = stream
             self._outbox = Outbox(stream)
-            self._api.start(self._id)
+            self._api.start(self.id)
         except BaseException:
             with contextlib.suppress(Exception):
-                self._api.remove_container(self._id, force=True)
+                self._api.remove_container(self.id, force=True)
             raise
 
     def _host_config(self, options: Options, without: frozenset[str]) -> dict[str, Any]:
@@ -284,14 +288,14 @@ class _Container:
             self._keep.close()
         # Suppressed: it has ended and is removed, or the engine is gone; the sweep of the next run finds what it left.
         with contextlib.suppress(docker.errors.DockerException, OSError):
-            self._api.kill(self._id, "SIGKILL")
+            self._api.kill(self.id, "SIGKILL")
         with contextlib.suppress(docker.errors.DockerException, OSError):
-            self._api.wait(self._id, timeout=_GONE_SECONDS, condition="not-running")
+            self._api.wait(self.id, timeout=_GONE_SECONDS, condition="not-running")
 
     def explain(self) -> str:
         """How the container ended, as far as the engine still knows, and the last of what was printed."""
         words = " ".join(self._last_words.decode("utf-8", "replace").split())[:400]
-        return f"the container {self._id[:12]} has ended" + (f": {words}" if words else "")
+        return f"the container {self.id[:12]} has ended" + (f": {words}" if words else "")
 
 
 def tell_apart(data: bytes) -> tuple[bytes, bytes, bytes]:

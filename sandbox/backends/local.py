@@ -14,7 +14,7 @@ from sandbox.streams import Outbox
 
 KEPT_OUTPUT = 4096
 
-_COLLECT_SECONDS = 5.0
+_COLLECT_SECONDS = 1.0
 
 _ENTER = (
     "/bin/sh",
@@ -68,6 +68,11 @@ class LocalRunning:
         self._outbox = Outbox(ours)
         self._last_words = b""
         self._ended = False
+
+    @property
+    def pid(self) -> int:
+        """The first process's number."""
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -125,9 +130,11 @@ class LocalRunning:
         """
         pid = self._process.pid
         try:
-            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            for child in children:
                 os.kill(int(child), signal.SIGKILL)
-            self._process.wait(_COLLECT_SECONDS)
+            if children:
+                self._process.wait(_COLLECT_SECONDS)
         except (OSError, subprocess.TimeoutExpired):
             return
 

@@ -20,6 +20,7 @@ class Group(StrEnum):
     FILES = "files"
     KERNEL = "kernel"
     FEEDBACK = "feedback"
+    LIFECYCLE = "lifecycle"
 
 
 GUARANTEES = {
@@ -31,6 +32,7 @@ GUARANTEES = {
     Group.FILES: "No file can be written or executed",
     Group.KERNEL: "The kernel and other processes are out of reach",
     Group.FEEDBACK: "A candidate's text arrives quoted",
+    Group.LIFECYCLE: "A death from outside is no score, nothing is left, equal seeds give equal bytes",
 }
 """What the cases of each group prove together."""
 

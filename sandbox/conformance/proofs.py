@@ -10,8 +10,9 @@ from typing import NamedTuple
 from sandbox.backends.base import Backend, Limits
 from sandbox.backends.bubblewrap import BubblewrapBackend
 from sandbox.backends.docker import DockerBackend
-from sandbox.conformance.run import CASES, judge, play, see
+from sandbox.conformance.run import CASES, judge, see
 from sandbox.conformance.targets import World
+from sandbox.conformance.try_out import play
 from sandbox.host import InfrastructureError
 
 MAKERS: dict[str, Callable[[frozenset[str]], Backend]] = {"docker": DockerBackend, "bubblewrap": BubblewrapBackend}

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from envdata.grid import Grid
-from sandbox.backends.base import Backend, Limits
-from sandbox.candidate import Candidate
+from sandbox.backends.base import Backend
 from sandbox.conformance import carrying, feedback, files, integrity, kernel, output, probes, reach, resources
 from sandbox.conformance.case import PATIENT, Case, Seen
+from sandbox.conformance.lifecycle import TRIALS, Trial
 from sandbox.conformance.targets import World
-from sandbox.playing import PlayedRepeat, Player, Repeat, Settings
+from sandbox.conformance.try_out import HONEST, fingerprint, play
+from sandbox.playing import PlayedRepeat
 from sandbox.status import Status
 
 CASES: tuple[Case, ...] = (
@@ -24,52 +24,20 @@ CASES: tuple[Case, ...] = (
 )
 """All of them, group after group."""
 
-REPEATS = (Repeat(0.0, 0, traced=True), Repeat(1.0, 0), Repeat(1.0, 1))
-"""Three workers, which run at the same time and share their questions."""
 
-HONEST = Candidate(
-    "honest",
-    """
-from sandbox.tts import Controller, majority
-
-class Honest(Controller):
-    @staticmethod
-    def schedule(beta):
-        return {"width": 2 + 2 * beta}
-
-    def solve(self, episode):
-        branches = episode.branch(int(self.knobs["width"]))
-        episode.finish(branches)
-        episode.note("done")
-        return majority(branch.answer for branch in branches)
-""",
-)
+def everything(name: str) -> tuple[Case | Trial, ...]:
+    """What the backend called `name` has to pass."""
+    return (*CASES, *(trial for trial in TRIALS if trial.only in ("", name)))
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What came of one case."""
 
-    case: Case
+    case: Case | Trial
     passed: bool
     why: str
     """Empty where it passed."""
-
-
-def play(backend: Backend, candidate: Candidate, grid: Grid, limits: Limits) -> list[PlayedRepeat]:
-    """Play all repeats, in their order. Raises InfrastructureError if the sandbox fails by itself."""
-    played = Player(backend, candidate, grid, Settings(limits=limits)).play(REPEATS)
-    return sorted(played, key=lambda one: REPEATS.index(one.repeat))
-
-
-def fingerprint(played: list[PlayedRepeat]) -> bytes:
-    """Everything that was scored and traced, as bytes to compare."""
-    parts = []
-    for one in played:
-        result = one.result
-        parts.append(repr((one.repeat, result.answer, result.why, one.trace.to_pydict() if one.trace else None)))
-        parts += [repr(array.tolist()) for array in (result.status, result.correct, result.tokens, result.calls)]
-    return "\n".join(parts).encode()
 
 
 class Suite:
@@ -80,13 +48,16 @@ class Suite:
         self.backend, self._world = backend, targets
         self._honest = fingerprint(play(backend, HONEST, targets.grid, PATIENT))
 
-    def run(self, case: Case) -> Outcome:
-        """Run the attack and judge it; then see that the next candidate runs as ever."""
-        played = play(self.backend, self._world.candidate(case), self._world.grid, case.limits)
-        why = judge(case, see(played))
+    def run(self, case: Case | Trial) -> Outcome:
+        """Run the attack and judge it, or try what is to be tried; then see that the next candidate runs as ever."""
+        why = case.run(self.backend, self._world) if isinstance(case, Trial) else self._attack(case)
         if not why and fingerprint(play(self.backend, HONEST, self._world.grid, PATIENT)) != self._honest:
             why = "the next candidate did not score as it does alone"
         return Outcome(case, not why, why)
+
+    def _attack(self, case: Case) -> str:
+        played = play(self.backend, self._world.candidate(case), self._world.grid, case.limits)
+        return judge(case, see(played))
 
 
 def see(played: list[PlayedRepeat]) -> Seen:

@@ -19,8 +19,8 @@ from sandbox.backends.cgroups import NoGroups, Place
 from sandbox.backends.options import Options
 from sandbox.candidate import Candidate
 from sandbox.conformance.case import attack
-from sandbox.conformance.run import HONEST, fingerprint, play
 from sandbox.conformance.targets import World, world
+from sandbox.conformance.try_out import HONEST, fingerprint, play
 from sandbox.playing import Player, Repeat, Settings
 from sandbox.status import Status
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -23,22 +22,14 @@ from sandbox.backends.docker import DockerBackend, Options
 from sandbox.backends.pool import WarmBackend
 from sandbox.candidate import Candidate
 from sandbox.conformance.case import attack
-from sandbox.conformance.run import HONEST, fingerprint, play
 from sandbox.conformance.targets import World, world
-from sandbox.host import InfrastructureError
+from sandbox.conformance.try_out import HONEST, fingerprint, play
 from sandbox.playing import Player, Repeat, Settings
 from sandbox.status import Status
 
 pytestmark = pytest.mark.docker
 
 PATIENT = Limits(reply_seconds=60.0, start_seconds=120.0)
-
-LOOP = attack("while True: pass")
-
-SLOW = Candidate(
-    "slow",
-    attack("time.sleep(0.4)\nreturn majority(branch.answer for branch in episode.branch(2))", "import time"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +44,6 @@ def client() -> Any:
 def targets() -> Iterator[World]:
     with world() as made:
         yield made
-
-
-def _left(client: Any) -> list[str]:
-    return [one["Id"] for one in client.api.containers(all=True, filters={"label": docker.LABEL})]
-
-
-def _wait_until(done: Any, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not done() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert done()
 
 
 def test_the_same_bytes_as_in_bubblewrap(client: Any, targets: World) -> None:
@@ -88,7 +68,7 @@ def test_the_same_bytes_as_in_bubblewrap(client: Any, targets: World) -> None:
 def test_the_profile_as_the_engine_has_it(client: Any) -> None:
     running: Any = DockerBackend(options=Options(runtime=None)).launch(PATIENT)
     try:
-        said = client.api.inspect_container(running._id)
+        said = client.api.inspect_container(running.id)
         config, host = said["Config"], said["HostConfig"]
         assert said["Image"] == image.find(client).image  # type: ignore[union-attr]
         assert config["User"] == "65534:65534"
@@ -122,88 +102,6 @@ def test_nothing_is_left_behind(client: Any, targets: World) -> None:
         play(backend, HONEST, targets.grid, PATIENT)
     backend.close()
     assert docker.own_containers(client) == []
-
-
-def test_a_container_that_is_killed_from_outside_is_not_scored(client: Any, targets: World) -> None:
-    alone = fingerprint(play(DockerBackend(), SLOW, targets.grid, PATIENT))
-
-    def kill_all() -> None:
-        for container in docker.own_containers(client):
-            with contextlib.suppress(Exception):
-                client.api.kill(container)
-
-    timer = threading.Timer(1.5, kill_all)
-    timer.start()
-    assert fingerprint(play(DockerBackend(), SLOW, targets.grid, PATIENT)) == alone
-    timer.join()
-    ended = threading.Event()
-
-    def kill_on() -> None:
-        while not ended.wait(0.2):
-            kill_all()
-
-    killer = threading.Thread(target=kill_on)
-    killer.start()
-    try:
-        with pytest.raises((InfrastructureError, SandboxUnavailable)):
-            play(DockerBackend(), SLOW, targets.grid, PATIENT)
-    finally:
-        ended.set()
-        killer.join()
-
-
-class Wire:
-    """A socket in front of the engine's: when it is cut, the engine is gone as far as its client can tell."""
-
-    def __init__(self, path: Path) -> None:
-        self.address = f"unix://{path}"
-        self._engine = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        self._open: list[socket.socket] = [self._listener]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def cut(self) -> None:
-        for one in self._open:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(self._engine)
-                self._open += [near, far]
-                for pair in ((near, far), (far, near)):
-                    threading.Thread(target=_copy, args=pair, daemon=True).start()
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(1 << 16):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-
-
-@pytest.mark.skipif(
-    not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://"), reason="needs the engine's Unix socket"
-)
-def test_an_engine_that_dies_is_no_score(
-    client: Any, targets: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wire = Wire(tmp_path / "engine.sock")
-    monkeypatch.setenv("DOCKER_HOST", wire.address)
-    timer = threading.Timer(2.0, wire.cut)
-    timer.start()
-    slow = Candidate("slow", SLOW.source.replace("0.4", "2.0"))
-    with pytest.raises((InfrastructureError, SandboxUnavailable), match=r"engine|sandbox"):
-        play(DockerBackend(), slow, targets.grid, PATIENT)
-    timer.join()
-    # A container whose connection is gone ends by itself.
-    _wait_until(lambda: docker.own_containers(client) == [])
 
 
 def test_memory_that_siblings_share_is_no_failure_of_one(client: Any, targets: World) -> None:
@@ -249,50 +147,6 @@ def test_another_version_of_the_worker_needs_another_image(client: Any, monkeypa
         docker.usable_image(client)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_host_that_dies_leaves_no_container(client: Any, targets: World, how: signal.Signals) -> None:
-    before = set(_left(client))
-    script = f"""
-from envdata.grid import Grid
-from sandbox.backends.choose import make_backend
-from sandbox.candidate import Candidate
-from sandbox.conformance.run import play
-from sandbox.backends.base import Limits
-play(make_backend("docker"), Candidate("x", {LOOP!r}), Grid.load({targets.grid.name!r}), Limits(reply_seconds=600))
-"""
-    host = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
-    _wait_until(lambda: set(_left(client)) - before)
-    time.sleep(2)
-    host.send_signal(how)
-    assert host.wait(60) != 0
-    _wait_until(lambda: not set(_left(client)) - before)
-
-
-def test_the_sweep_removes_what_dead_processes_left_and_nothing_else(client: Any) -> None:
-    digest = docker.usable_image(client)
-    boot = docker.owner().partition(":")[0]
-    made = {}
-    owners = {
-        "dead": f"{boot}:4194305:1",
-        "reused number": f"{boot}:{os.getpid()}:1",
-        "alive": docker.owner(),
-        "elsewhere": "x:1:1",
-    }
-    for name, owner in owners.items():
-        container = client.api.create_container(
-            digest, ["-c", "pass"], entrypoint=["/python"], labels={docker.LABEL: "1", docker.OWNER: owner}
-        )
-        made[name] = container["Id"]
-    try:
-        swept = set(docker.sweep(client))
-        assert {made["dead"], made["reused number"]} <= swept
-        assert not {made["alive"], made["elsewhere"]} & swept
-    finally:
-        for container in made.values():
-            with contextlib.suppress(Exception):
-                client.api.remove_container(container, force=True)
-
-
 @pytest.mark.slow
 def test_the_image_is_reproducible(client: Any) -> None:
     found = image.find(client)
@@ -307,3 +161,99 @@ def test_autotts_sandbox_check(client: Any) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "proven (4/4)" in done.stdout
+
+
+# ---- engines and images ------------------------------------------------------------------------------------------
+
+
+def test_what_is_run_is_the_recorded_digest_whatever_the_names_say(client: Any, targets: World) -> None:
+    found = image.find(client)
+    assert found is not None
+    name = f"autotts-sandbox:{image.worker_hash(image.our_files())[:12]}"
+    base = client.api.inspect_image(found.base)["Id"]
+    client.api.tag(base, *name.split(":"))
+    try:
+        running: Any = DockerBackend().launch(PATIENT)
+        assert client.api.inspect_container(running.id)["Image"] == found.image
+        running.kill()
+    finally:
+        client.api.tag(found.image, *name.split(":"))
+
+
+def test_an_engine_at_an_address_of_the_network(client: Any, targets: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only standard streams reach into the sandbox, so that the engine may be elsewhere."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    engine = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+    alone = fingerprint(play(DockerBackend(), HONEST, targets.grid, PATIENT))
+
+    def carry(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(engine)
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=carry, args=pair, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+    backend = DockerBackend()
+    try:
+        assert fingerprint(play(backend, HONEST, targets.grid, PATIENT)) == alone
+        backend.close()
+        assert docker.own_containers(client) == []
+    finally:
+        listener.close()
+
+
+def test_a_runtime_that_the_engine_does_not_have_is_named(client: Any) -> None:
+    with pytest.raises(SandboxUnavailable, match="runsc-that-is-not-there"):
+        DockerBackend(options=Options(runtime="runsc-that-is-not-there")).launch(PATIENT)
+
+
+def test_the_runtime_that_was_asked_for_is_the_containers(client: Any, targets: World) -> None:
+    """By name: this engine has runc, another one runsc or kata."""
+    name = next(iter(sorted(set(client.api.info()["Runtimes"]) & {"runc", "crun"})))
+    backend = DockerBackend(options=Options(runtime=name))
+    running: Any = backend.launch(PATIENT)
+    try:
+        assert client.api.inspect_container(running.id)["HostConfig"]["Runtime"] == name
+    finally:
+        running.kill()
+    assert len(play(backend, HONEST, targets.grid, PATIENT)) == 3
+
+
+@pytest.mark.slow
+def test_processor_time_is_shared_out(client: Any, targets: World) -> None:
+    def throttled(without: frozenset[str]) -> int:
+        running: Any = DockerBackend(without, Options(cpus=0.05)).launch(PATIENT)
+        try:
+            # Python's own start takes longer than a twentieth of a processor allows in one period.
+            time.sleep(3)
+            said = client.api.stats(running.id, stream=False)
+            return int(said["cpu_stats"]["throttling_data"]["throttled_periods"])
+        finally:
+            running.kill()
+
+    assert throttled(frozenset()) > 0
+    assert throttled(frozenset({"cpu"})) == 0
+
+
+def test_nothing_that_is_printed_is_kept_by_the_engine(client: Any) -> None:
+    running: Any = DockerBackend().launch(PATIENT)
+    try:
+        with pytest.raises(Exception, match="log"):
+            client.api.logs(running.id)
+    finally:
+        running.kill()
+    without: Any = DockerBackend(frozenset({"no-log"})).launch(PATIENT)
+    try:
+        assert isinstance(client.api.logs(without.id), bytes)
+    finally:
+        without.kill()

@@ -6,11 +6,9 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,9 +19,9 @@ from sandbox.backends.pool import WarmBackend
 from sandbox.backends.process import ProcessBackend
 from sandbox.candidate import Candidate
 from sandbox.conformance.case import attack
-from sandbox.conformance.run import HONEST, fingerprint, play
 from sandbox.conformance.targets import World, world
-from sandbox.host import Host, InfrastructureError
+from sandbox.conformance.try_out import HONEST, fingerprint, play
+from sandbox.host import Host
 from sandbox.playing import Settings, describe
 
 pytestmark = pytest.mark.bubblewrap
@@ -73,42 +71,6 @@ def test_what_no_stream_takes_at_once_arrives_all_the_same(targets: World, make:
     assert said["schedules"] == [{"width": 2.5}] * 60_000
 
 
-class Sniper:
-    """A backend whose first sandboxes are killed from outside while they work."""
-
-    name = "sniper"
-
-    def __init__(self, shots: int) -> None:
-        self.shots = shots
-
-    def launch(self, limits: Limits) -> Running:
-        running = BubblewrapBackend().launch(limits)
-        if self.shots:
-            self.shots -= 1
-            process: Any = running._process  # type: ignore[attr-defined]
-            threading.Timer(0.5, process.kill).start()
-        return running
-
-    def close(self) -> None:
-        pass
-
-
-SLOW = Candidate(
-    "slow",
-    attack("time.sleep(0.4)\nreturn majority(branch.answer for branch in episode.branch(2))", "import time"),
-)
-
-
-def test_a_sandbox_that_is_killed_from_outside_is_started_again(targets: World) -> None:
-    alone = fingerprint(play(BubblewrapBackend(), SLOW, targets.grid, PATIENT))
-    assert fingerprint(play(Sniper(1), SLOW, targets.grid, PATIENT)) == alone
-
-
-def test_one_that_is_always_killed_is_an_infrastructure_error_and_never_scored(targets: World) -> None:
-    with pytest.raises(InfrastructureError):
-        play(Sniper(100), SLOW, targets.grid, PATIENT)
-
-
 def test_workers_have_no_rights_as_seen_from_outside(targets: World) -> None:
     assert _rights(BubblewrapBackend(), targets) == {"CapEff": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2"}
     # Each would be seen if it were missing.
@@ -152,37 +114,45 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-LOOP = attack("while True: pass")
+def test_a_zygote_that_cannot_react_ends_with_its_host_all_the_same() -> None:
+    """It ends when its control stream does; if it hangs, because bubblewrap and the kernel tie it to its parent."""
+    assert _stopped_zygote_outlives_its_host(frozenset()) is False
+    assert _stopped_zygote_outlives_its_host(frozenset({"death"})) is True
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_nothing_outlives_a_host_that_dies(targets: World, how: signal.Signals) -> None:
-    script = f"""
-import sys
-from pathlib import Path
-from envdata.grid import Grid
-from sandbox.backends.choose import make_backend
-from sandbox.candidate import Candidate
-from sandbox.conformance.run import play
-from sandbox.backends.base import Limits
-source = {LOOP!r}
-print("started", flush=True)
-play(make_backend("bubblewrap"), Candidate("x", source), Grid.load({targets.grid.name!r}), Limits(reply_seconds=600))
-"""
-    host = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+def _stopped_zygote_outlives_its_host(without: frozenset[str]) -> bool:
+    script = (
+        "import sys, time\n"
+        "from sandbox.backends.base import Limits\n"
+        "from sandbox.backends.bubblewrap import BubblewrapBackend\n"
+        f"running = BubblewrapBackend(frozenset({sorted(without)!r})).launch(Limits())\n"
+        "print(running.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    environment = os.environ | {"AUTOTTS_CGROUP": "off"}
+    host = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2], env=environment
+    )
     assert host.stdout is not None
-    host.stdout.readline()
+    pid = int(host.stdout.readline())
     deadline = time.monotonic() + 60
-    while len(_descendants(host.pid)) < 5 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    left = _descendants(host.pid)
-    assert len(left) >= 5
-    host.send_signal(how)
-    assert host.wait(30) != 0
-    host.stdout.close()
-    while any(_runs(pid) for pid in left) and time.monotonic() < deadline + 30:
-        time.sleep(0.1)
-    assert not [pid for pid in left if _runs(pid)]
+    # bwrap, the first process of the namespace, the zygote.
+    while len(family := [pid, *_descendants(pid)]) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(family) >= 3
+    try:
+        os.kill(family[-1], signal.SIGSTOP)
+        host.kill()
+        host.wait(30)
+        host.stdout.close()
+        patience = time.monotonic() + (2.0 if without else 60.0)
+        while any(map(_runs, family)) and time.monotonic() < patience:
+            time.sleep(0.02)
+        return any(map(_runs, family))
+    finally:
+        for each in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
 
 
 def _runs(pid: int) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.conformance.case import GUARANTEES, Case, Group
-from sandbox.conformance.run import CASES, Suite
+from sandbox.conformance.lifecycle import Trial
+from sandbox.conformance.run import Suite, everything
 
 PATIENCE = 15.0
 """Seconds that threads and connections of earlier tests may take to come to rest."""
@@ -26,7 +27,7 @@ def _parameters() -> list[object]:
             marks=[mark, *([pytest.mark.slow] if case.slow else [])],
         )
         for name, mark in BACKENDS.items()
-        for case in CASES
+        for case in everything(name)
     ]
 
 
@@ -57,7 +58,7 @@ def _at_rest(suite: Suite) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize(("name", "case"), _parameters())
-def test_case(name: str, suite: Suite, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_case(name: str, suite: Suite, case: Case | Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_API_KEY", "CANARY-gold-0123456789abcdef")
     before = _at_rest(suite)
     outcome = suite.run(case)
@@ -68,7 +69,9 @@ def test_case(name: str, suite: Suite, case: Case, monkeypatch: pytest.MonkeyPat
     assert after == before
 
 
-def test_there_are_cases_for_every_group_and_no_two_of_one_name() -> None:
-    assert len(CASES) >= 60
-    assert len({case.name for case in CASES}) == len(CASES)
-    assert {case.group for case in CASES} == set(Group) == set(GUARANTEES)
+@pytest.mark.parametrize("name", BACKENDS)
+def test_there_are_cases_for_every_group_and_no_two_of_one_name(name: str) -> None:
+    cases = everything(name)
+    assert len(cases) >= 60
+    assert len({case.name for case in cases}) == len(cases)
+    assert {case.group for case in cases} == set(Group) == set(GUARANTEES)

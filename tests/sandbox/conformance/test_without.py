@@ -16,8 +16,9 @@ from sandbox.backends.base import Backend, Limits
 from sandbox.backends.bubblewrap import BubblewrapBackend
 from sandbox.conformance.case import Case, attack
 from sandbox.conformance.proofs import CANARY, PROOFS, Proof, prove
-from sandbox.conformance.run import CASES, judge, play, see
+from sandbox.conformance.run import CASES, judge, see
 from sandbox.conformance.targets import World
+from sandbox.conformance.try_out import play
 from sandbox.host import Host, InfrastructureError
 
 BY_NAME = {case.name: case for case in CASES}
