@@ -14,10 +14,10 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-c", "from graph.cli import main; main()", *map(str, arguments)]
 
 
-def autotts(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run `autotts` to its end."""
+def autotts(*arguments: object, patience: float = 300, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `autotts` to its end, which may take `patience` seconds; `more` is put into its environment."""
     environment = {**os.environ, **more}
-    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment, timeout=300)
+    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment, timeout=patience)
 
 
 def files(run: Path) -> dict[str, bytes]:

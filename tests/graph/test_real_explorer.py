@@ -1,6 +1,7 @@
 """The whole loop with a real model as the explorer: it writes poor controllers, or none, and the loop copes."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,8 @@ def test_a_discovery_with_a_real_model(
     with real_model.serving(tmp_path / "server.log") as url:
         done = autotts(
             "discover", *options, "--candidates", 2, "--explorer", "openai:gemma", "--base-url", url,
-            "--brief-tokens", 5600, "--max-output", 400, "--temperature", 0.8, "--max-tokens", 200_000,
-            "--max-minutes", 20, "--out", run, "--json",
+            "--brief-tokens", 5600, "--max-output", 700, "--temperature", 0.8, "--max-tokens", 200_000,
+            "--max-minutes", 20, "--out", run, "--json", patience=1200,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         events = Journal(run / "round-001/transcript.jsonl").of_all_rounds()
@@ -51,5 +52,24 @@ def test_a_discovery_with_a_real_model(
             assert read_json(run / f"round-{record.number:03d}" / "metrics.json")["candidates"] == record.candidates
         # A resume after the end asks for nothing.
         again = autotts("discover", "--resume", run, "--json")
+        assert again.returncode == 0, again.stderr
         assert json.loads(again.stdout)["selected"] == result["selected"]
         assert len(Journal(run / "round-001/transcript.jsonl").of_all_rounds()) <= len(events) + 1
+
+
+def test_a_batch_in_process(tmp_path: Path) -> None:
+    engine = ",".join(f"{name}={json.dumps(value)}" for name, value in real_model.IN_PROCESS.items())
+    spec = f"{real_model.folder() / 'gemma-hf'},chat_template={TEMPLATE},{engine}".replace('"', "")
+    script = Path(__file__).with_name("vllm_batch.py")
+    done = subprocess.run(
+        [real_model.python(), script, spec], env=real_model.environment(), capture_output=True, text=True, timeout=400
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    free, structured = json.loads(done.stdout.splitlines()[-1])
+    assert free[0]
+    assert free[3] <= 12
+    assert min(free[2], structured[2]) > 5
+    if structured[1] == "end":
+        assert isinstance(json.loads(structured[0])["n"], int)
+    else:
+        assert structured[1] == "length"

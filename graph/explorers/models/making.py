@@ -113,4 +113,4 @@ def _chat(name: str, argument: str, setup: Setup) -> Chat:
         case _:
             from graph.explorers.models.vllm_chat import VllmChat
 
-            return VllmChat(argument, engine={}, **common)
+            return VllmChat(argument, **common)

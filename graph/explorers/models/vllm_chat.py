@@ -1,8 +1,14 @@
-"""A model in this very process, by vLLM: `vllm:PATH` or a name on the hub. Needs the extra `vllm`."""
+"""A model in this very process, by vLLM: `vllm:PATH` or a name on the hub. Needs the extra `vllm`.
+
+Arguments of vLLM's `LLM` follow the path: `vllm:models/gemma,max_model_len=8192,dtype=bfloat16`. `chat_template` among
+them is a file, for a model that has none of its own.
+"""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from graph.accounting.usage import Usage
@@ -25,9 +31,7 @@ class _Waiting:
 class VllmChat:
     """Loads the model at the first call, and keeps it."""
 
-    def __init__(
-        self, model: str, *, thinking: int | None, temperature: float | None, engine: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, model: str, *, thinking: int | None, temperature: float | None) -> None:
         if not model:
             raise ExplorerError("vllm: give a model's folder or name, as in vllm:models/gemma")
         if thinking is not None:
@@ -39,9 +43,10 @@ class VllmChat:
                 f"vllm:{model} needs a package that is not installed: pip install 'autotts[vllm]'; or serve the model "
                 "elsewhere, and give openai:MODEL --base-url URL"
             ) from None
-        self.model = model
+        self.model, self._engine = _read(model)
+        template = self._engine.pop("chat_template", None)
+        self._template = None if template is None else _text(Path(str(template)))
         self._temperature = temperature
-        self._engine = dict(engine)
         self._llm: Any = None
         self._waiting: list[_Waiting] = []
         self._running = asyncio.Lock()
@@ -101,7 +106,33 @@ class VllmChat:
             )
             for each in batch
         ]
-        return self._llm.chat([each.messages for each in batch], parameters, use_tqdm=False)
+        return self._llm.chat(
+            [each.messages for each in batch], parameters, use_tqdm=False, chat_template=self._template
+        )
+
+
+def _read(argument: str) -> tuple[str, dict[str, Any]]:
+    """The model, and the arguments behind it: numbers, true and false, and else text."""
+    model, *settings = argument.split(",")
+    engine: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.isidentifier():
+            raise ExplorerError(
+                f"vllm:{argument}: {setting!r} is no argument; give NAME=VALUE, as in max_model_len=8192"
+            )
+        try:
+            engine[name] = json.loads(value)
+        except ValueError:
+            engine[name] = value
+    return model, engine
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExplorerError(f"vllm: the chat template {path} cannot be read: {error}") from None
 
 
 def _failed(model: str, error: Exception) -> CallFailed:
