@@ -7,7 +7,8 @@ both sides. Evaluations are sandboxed, one process a repeat, with the traces of 
 them. With --assert the exit status is 1 where a ratio misses its limit; absolute times are compared with theirs and
 shown, but machines differ.
 
-Parts: ratio (CMC and Parallel-Probe on one core), absolute (SC, ASC, ESC on one core), jobs (two against one), sweep
+Parts: ratio (CMC and Parallel-Probe on one core), absolute (SC, ASC, ESC on one core), release (a controller written
+for the AutoTTS release, through the adapter), jobs (two against one), sweep
 (4 grids × 11 β × 100 repeats of CMC on two jobs), load (a grid's load), large (1,000 questions × 128 branches × 80
 intervals, and its halves: time and peak memory).
 """
@@ -32,9 +33,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import naive
+from benchmarks import release as released
 from envdata import gridcheck
+from envdata.episodes import Terms
 from envdata.grid import Grid
 from envdata.published import import_folder
+from graph.cli.options import NO_CEILING
 from sandbox.backends.base import Limits
 from sandbox.candidate import Candidate
 from sandbox.evaluate import Evaluator, Plan
@@ -44,7 +48,9 @@ MODEL = "Qwen3-1.7B"
 REPEATS = 100
 PATIENT = Limits(reply_seconds=120, repeat_seconds=600, start_seconds=120)
 """A busy machine shows in the figures; it is no failure."""
-PARTS = ("ratio", "absolute", "jobs", "sweep", "load", "large")
+PARTS = ("ratio", "absolute", "release", "jobs", "sweep", "load", "large")
+RELEASED = Path(__file__).with_name("release_cmc.py")
+RELEASED_REPEATS = 20
 
 
 class Line(NamedTuple):
@@ -136,6 +142,24 @@ def absolute(paths: dict[str, str], pairs: int) -> Iterator[Line]:
             processor = statistics.median(cost.cpu for cost in costs)
             found = f"{spread(walls)} s; host's processor time {processor:.2f} s"
             yield Line(f"{label}: seconds", found, "< 0.8 s", statistics.median(walls) < 0.8)
+
+
+def release(paths: dict[str, str], pairs: int) -> Iterator[Line]:
+    """A controller written for the AutoTTS release, through the adapter and in process."""
+    terms = Terms(max_branches=NO_CEILING, repeats_last=True)
+    settings = Settings(terms=terms, limits=PATIENT, api="autotts", show_answers=True)
+    with one_core(), Evaluator(settings, sandbox="bubblewrap", jobs=1) as evaluator:
+        for beta in (0.5, 1.0):
+            ratios, seconds = [], []
+            for _ in range(pairs):
+                plain = measure(lambda: released.play(RELEASED, Path(paths[MODEL]), beta, RELEASED_REPEATS)).wall  # noqa: B023
+                ours = measure(lambda: evaluate(evaluator, paths[MODEL], str(RELEASED), beta, RELEASED_REPEATS)).wall  # noqa: B023
+                ratios.append(ours / plain)
+                seconds.append((ours, plain))
+            ours, plain = (statistics.median(column) for column in zip(*seconds, strict=True))
+            found = f"{spread(ratios)}; {ours:.2f} s : {plain:.2f} s"
+            what = f"release's CMC β={beta:g}, {RELEASED_REPEATS} repeats: adapter / in process"
+            yield Line(what, found, "≤ 1.5", statistics.median(ratios) <= 1.5, asserted=True)
 
 
 def jobs(paths: dict[str, str], pairs: int) -> Iterator[Line]:
@@ -289,7 +313,10 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="some parts only, separated by commas")
     parser.add_argument("--assert", dest="asserted", action="store_true", help="fail where a ratio misses its limit")
     given = parser.parse_args()
-    parts = {"ratio": ratio, "absolute": absolute, "jobs": jobs, "sweep": sweep, "load": load, "large": large}
+    parts = {
+        "ratio": ratio, "absolute": absolute, "release": release, "jobs": jobs, "sweep": sweep, "load": load,
+        "large": large,
+    }  # fmt: skip
     missed = False
     with tempfile.TemporaryDirectory() as out, _cache(f"{out}/cache"):
         paths = {done.source.parent.name: str(done.target) for done in import_folder(given.folder, Path(out))}

@@ -49,6 +49,12 @@ def print_summary(result: dict[str, Any], path: Path, stream: TextIO) -> None:
     if result["stopped"]:
         rounds = f"{result['rounds']} {'round' if result['rounds'] == 1 else 'rounds'}"
         console.print(f"the search ended after {rounds}, at its limit (--{result['stopped'].replace('_', '-')})")
+    replays = result["replays"]
+    if replays["unraced"]:
+        console.print(
+            f"racing: {replays['played']:,} replays of the {replays['unraced']:,} that evaluating every candidate in full "
+            f"takes; {replays['dropped']:,} finalists were dropped on the way"
+        )
     for line in spending(result["accounting"]):
         console.print(line, soft_wrap=True)
     folder = RunFolder(path)

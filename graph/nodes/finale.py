@@ -63,6 +63,7 @@ def result(context: Context, label: str, number: int, state: State) -> dict[str,
         "round_1_best": first_best,
         "objective": settings.objective,
         "range": [yardstick.low, yardstick.high],
+        "replays": _replays(context, state["round"]),
         "search": _figures(yardstick, search, label, best_baseline, first_best),
     }
     if settings.heldout:
@@ -73,6 +74,19 @@ def result(context: Context, label: str, number: int, state: State) -> dict[str,
         other = Yardstick(context.objective, yardstick.low, yardstick.high, questions_of(settings.heldout))
         said["heldout"] = _figures(other, heldout, label, best_baseline, None)
     return said
+
+
+def _replays(context: Context, before: int) -> dict[str, int]:
+    """What the races of all rounds before `before` played, and what full evaluations of all candidates would have.
+
+    A replay is one repeat of one candidate, at every β and on every question.
+    """
+    races = [read_json(context.folder.round(number).race) for number in range(1, before)]
+    return {
+        "played": sum(said["replays"] for said in races),
+        "unraced": sum(said["unraced"] for said in races),
+        "dropped": sum(len(said["dropped"]) for said in races),
+    }
 
 
 def _play_heldout(context: Context, label: str, number: int, source: str) -> None:
