@@ -31,9 +31,9 @@ class QuestionFailedError(CollectError):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How traces are drawn. What is None is left to the engine."""
+    """How traces are drawn. What is None is left to the engine, which takes the settings that come with the model."""
 
-    temperature: float = 0.8
+    temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
     min_p: float | None = None
@@ -90,6 +90,8 @@ class EngineFacts:
     version: str | None
     continues: str | None
     """What a cut trace is continued from: "token ids", "text", or None where it cannot be."""
+    sampling: Mapping[str, Any] | None = None
+    """The settings that come with the model; None where the engine does not tell."""
 
 
 @dataclass

@@ -43,7 +43,7 @@ class FinalAnswers:
         if self._chat:
             await self._name_of_limit()
         try:
-            await self._one("Say yes." if not self._chat else Conversation("Say yes."), Sampling(1.0, max_tokens=16), 1)
+            await self._one("Say yes." if not self._chat else Conversation("Say yes."), Sampling(max_tokens=16), 1)
         except QuestionFailedError as error:
             raise CollectError(f"a test request failed: {error}") from None
         name, version = await self._client.identity()
@@ -72,7 +72,7 @@ class FinalAnswers:
     async def _one(self, asked: Asked, sampling: Sampling, seed: int) -> Decoded:
         extra = {"top_k": sampling.top_k, "min_p": sampling.min_p}
         arguments: dict[str, Any] = {
-            "temperature": sampling.temperature,
+            "temperature": openai.omit if sampling.temperature is None else sampling.temperature,
             "top_p": openai.omit if sampling.top_p is None else sampling.top_p,
             "stop": list(sampling.stop) or openai.omit,
             "seed": seed,

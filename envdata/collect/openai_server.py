@@ -179,7 +179,7 @@ class OpenAIServer:
                 prompt=list(prompt) if self._by_ids else _text(prompt),
                 n=count - len(drawn),
                 seed=seed + first + len(drawn),
-                temperature=sampling.temperature,
+                temperature=openai.omit if sampling.temperature is None else sampling.temperature,
                 top_p=openai.omit if sampling.top_p is None else sampling.top_p,
                 max_tokens=sampling.max_tokens,
                 stop=list(sampling.stop) or openai.omit,

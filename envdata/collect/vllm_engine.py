@@ -102,13 +102,12 @@ class VLLMEngine:
         """Draw `count` traces, each a request of its own with a seed of its own."""
         prompt = await self.prompt(asked)
         params: dict[str, Any] = {
-            "temperature": sampling.temperature,
             "max_tokens": sampling.max_tokens,
             "stop": list(sampling.stop),
             "logprobs": 0,
             "skip_special_tokens": False,
         }
-        for name in ("top_p", "top_k", "min_p"):
+        for name in ("temperature", "top_p", "top_k", "min_p"):
             if (value := getattr(sampling, name)) is not None:
                 params[name] = value
 
@@ -194,7 +193,8 @@ class VLLMEngine:
                 why += "; serve the model with vLLM's own server and --data-parallel-size, and use --server"
             loop.call_soon_threadsafe(_fail, loaded, CollectError(why))
             return
-        loop.call_soon_threadsafe(_settle, loaded, EngineFacts("vllm", vllm.__version__, "token ids"))
+        own = self._llm.model_config.get_diff_sampling_param()
+        loop.call_soon_threadsafe(_settle, loaded, EngineFacts("vllm", vllm.__version__, "token ids", own))
         waiting: dict[str, asyncio.Future[Any]] = {}
         try:
             self._serve(loop, waiting)

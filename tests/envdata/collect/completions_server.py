@@ -50,7 +50,7 @@ class Behaviour:
 
     def sampled(self) -> list[str]:
         """The prompts that traces were asked for, in order."""
-        return [_asked(body) for body in self.requests if body.get("temperature") and "What is" in _asked(body)]
+        return [_asked(body) for body in self.requests if body.get("temperature", 1) and "What is" in _asked(body)]
 
     def probed(self) -> list[str]:
         """The prompts that were probed, in order."""
@@ -120,7 +120,7 @@ def completion(body: dict[str, Any], behaviour: Behaviour) -> dict[str, Any]:
     for ids in prompts:
         for number in range(count):
             text = decode(ids)
-            sampling = body.get("temperature", 0) > 0
+            sampling = body.get("temperature", 1) > 0
             text = "nothing" if behaviour.forgets and "What is" not in text else text
             known = sampling and "What is" in text
             written = trace(text, body["seed"] + number) if known else probed(text)
@@ -228,7 +228,7 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
                 if behaviour.newer and "max_tokens" in body:
                     return 400, {"error": {"message": "max_tokens is not supported, use max_completion_tokens"}}
                 return 200, chat(body, behaviour)
-            if body.get("temperature"):
+            if body.get("temperature", 1):
                 time.sleep(behaviour.seconds)
                 position = len(behaviour.sampled())
                 while behaviour.holds_after is not None and position > behaviour.holds_after:

@@ -73,7 +73,7 @@ def test_the_grid_says_where_it_comes_from(url, tmp_path):
     run(url, out)
     grid = Grid.load(out)
     assert (grid.interval, len(grid.questions), grid.gold_answers[1]) == (4, 5, "20")
-    assert grid.provenance["engine"] == {"name": "vllm", "version": "0.0.1", "continues": "token ids"}
+    assert grid.provenance["engine"] == {"name": "vllm", "version": "0.0.1", "continues": "token ids", "sampling": None}
     assert grid.provenance["weights"] == {"toy.bin": "00"}
     assert grid.provenance["sampling"] == {
         "temperature": 0.8,
