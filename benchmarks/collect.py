@@ -1,0 +1,178 @@
+"""What the collector costs beside the model it runs, with vLLM in this process.
+
+Three ways of drawing the same number of traces, interleaved, each from an empty prefix cache:
+
+  engine   vLLM alone: one `LLM.generate` call for all traces
+  traces   `autotts grid collect --no-probe`: the same traces, read, kept question by question and written as a grid
+  probes   the same with probes
+
+usage: benchmarks/collect.py MODEL [--pairs 5] [--questions 4] [--branches 12] [--interval 5] [--arg NAME=JSON …]
+
+Run by an interpreter that has vLLM and this repository (PYTHONPATH); on the machine of the tests:
+
+  AUTOTTS_REAL_MODEL=~/.cache/autotts/real-model python -m benchmarks.collect
+
+which starts itself again with what tools/real-model prepared. Printed: medians over pairs and their ranges of
+tokens/s, the share of the engine's own that the collector reaches, and what probing adds over what its own tokens would
+cost at the rate of the traces. Above 100 %, a probe's token costs more than a trace's.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from envdata.collect.engine import EngineFacts, Sampling
+from envdata.collect.questions import Question
+from envdata.collect.run import Source, collect
+from envdata.collect.settings import Settings
+from envdata.collect.vllm_engine import VLLMEngine
+from envdata.collect.word_problems import word_problems
+from envdata.grid import Grid
+
+SAMPLING = Sampling(0.9, max_tokens=85, stop=("\n\n", "\nProblem"))
+
+
+class Kept(VLLMEngine):
+    """Loads the model once and keeps it from one collection to the next."""
+
+    facts: EngineFacts | None = None
+
+    async def establish(self) -> EngineFacts:
+        self.facts = self.facts or await super().establish()
+        return self.facts
+
+    async def close(self) -> None:
+        pass
+
+
+async def engine_alone(
+    engine: VLLMEngine, questions: Sequence[Question], branches: int, seed: int
+) -> tuple[int, float]:
+    """Tokens and seconds of one `generate` call for all traces."""
+    prompts = [await engine.prompt(question.prompt) for question in questions]
+
+    def generate(llm: Any) -> tuple[int, float]:
+        from vllm import SamplingParams
+
+        asked = [{"prompt_token_ids": list(prompt)} for prompt in prompts for _ in range(branches)]
+        params = [
+            SamplingParams(
+                temperature=SAMPLING.temperature,
+                max_tokens=SAMPLING.max_tokens,
+                stop=list(SAMPLING.stop),
+                seed=seed + number,
+            )
+            for number in range(len(asked))
+        ]
+        began = time.perf_counter()
+        outputs = llm.generate(asked, params, use_tqdm=False)
+        seconds = time.perf_counter() - began
+        return sum(len(output.outputs[0].token_ids) for output in outputs), seconds
+
+    return await engine.with_model(generate)
+
+
+async def collected(
+    engine: VLLMEngine, questions: Sequence[Question], settings: Settings, folder: Path
+) -> tuple[int, int, float]:
+    """Tokens of traces, tokens of probes and seconds of one collection."""
+    out = folder / "grid.parquet"
+    before, began = engine.usage.decoded, time.perf_counter()
+    await collect(engine, questions, settings, Source("", "", "", {}), out, at_once=len(questions))
+    seconds = time.perf_counter() - began
+    traces = int(Grid.load(out).arrays.tokens.sum())
+    out.unlink()
+    return traces, engine.usage.decoded - before - traces, seconds
+
+
+async def measure(options: argparse.Namespace) -> dict[str, Any]:
+    engine = Kept(options.model, dict(options.arg))
+    await engine.establish()
+    questions = word_problems(options.questions, seed=7)
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for pair in range(-1, options.pairs):
+            row = {}
+            seed = 1000 * (pair + 2)
+            probing = {"interval": options.interval, "probes": True}
+            ways = ["engine", "traces", "probes"]
+            # The order goes round, so that none always follows the same other.
+            for way in ways[pair % 3 :] + ways[: pair % 3]:
+                await engine.with_model(lambda llm: llm.reset_prefix_cache())
+                if way == "engine":
+                    tokens, seconds = await engine_alone(engine, questions, options.branches, seed)
+                    row |= {"engine tokens": tokens, "engine s": seconds}
+                    continue
+                how = probing if way == "probes" else {"interval": SAMPLING.max_tokens, "probes": False}
+                settings = Settings(**how, branches=options.branches, sampling=SAMPLING, seed=seed, probe_tokens=6)
+                prompts, cached = engine.usage.prompt, engine.usage.cached or 0
+                traces, probes, seconds = await collected(engine, questions, settings, Path(temporary))
+                row |= {f"{way} tokens": traces, f"{way} probe tokens": probes, f"{way} s": seconds}
+                row[f"{way} cached"] = ((engine.usage.cached or 0) - cached) / (engine.usage.prompt - prompts)
+            print(json.dumps(row), file=sys.stderr, flush=True)
+            if pair >= 0:
+                # The first round only warms up.
+                rows.append(row)
+    await VLLMEngine.close(engine)
+    return summary(rows)
+
+
+def summary(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Medians and ranges of what is to be said."""
+    of_each: dict[str, list[float]] = {
+        "engine alone, tokens/s": [row["engine tokens"] / row["engine s"] for row in rows],
+        "collecting traces, tokens/s": [row["traces tokens"] / row["traces s"] for row in rows],
+        "collecting with probes, tokens/s": [
+            (row["probes tokens"] + row["probes probe tokens"]) / row["probes s"] for row in rows
+        ],
+        "share of the engine's tokens/s, %": [
+            100 * row["traces tokens"] / row["traces s"] / (row["engine tokens"] / row["engine s"]) for row in rows
+        ],
+        "probing adds, of its tokens' cost, %": [
+            100
+            * (row["probes s"] / row["probes tokens"] - row["traces s"] / row["traces tokens"])
+            / (row["probes probe tokens"] / row["probes tokens"] * row["traces s"] / row["traces tokens"])
+            for row in rows
+        ],
+        "probe tokens of a trace token": [row["probes probe tokens"] / row["probes tokens"] for row in rows],
+        "prompt tokens from the cache, with probes, %": [100 * row["probes cached"] for row in rows],
+    }
+    return {
+        name: {"median": statistics.median(values), "low": min(values), "high": max(values)}
+        for name, values in of_each.items()
+    }
+
+
+def pair_of(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    return name, json.loads(value)
+
+
+def main() -> None:
+    if len(sys.argv) == 1:
+        from tests import real_model
+
+        arguments = [f"--arg={name}={json.dumps(value)}" for name, value in real_model.IN_PROCESS.items()]
+        words = ["-m", "benchmarks.collect", str(real_model.folder() / "gemma-hf"), *arguments]
+        os.execve(real_model.python(), [str(real_model.python()), *words], real_model.environment())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--questions", type=int, default=4)
+    parser.add_argument("--branches", type=int, default=12)
+    parser.add_argument("--interval", type=int, default=5)
+    parser.add_argument("--arg", type=pair_of, action="append", default=[])
+    for name, value in asyncio.run(measure(parser.parse_args())).items():
+        print(f"{name:<46} {value['median']:8.1f}   ({value['low']:.1f} … {value['high']:.1f})")
+
+
+if __name__ == "__main__":
+    main()
