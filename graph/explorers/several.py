@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from graph.accounting.caps import CapReached
 from graph.explorers.base import Brief, Critique, Evidence, Explorer, ExplorerError, Proposal, Tried
 from graph.journal import Journal
 
@@ -41,7 +42,13 @@ class Several:
         """Ask the one whose turn it is, or each for its share; what failed goes back to whoever wrote it."""
         proposals: list[Proposal] = []
         for name, share in self._shares(brief, journal):
-            said = self.explorers[name].propose(share, journal)[: share.wanted]
+            try:
+                said = self.explorers[name].propose(share, journal)[: share.wanted]
+            except CapReached:
+                # What the others wrote is paid for; the next round finds the cap again.
+                if not proposals:
+                    raise
+                continue
             # Told apart by source: nothing else of a rejected proposal comes back.
             journal.record(WROTE, explorer=name, round=brief.round, sources=[_digest(each.source) for each in said])
             proposals += [replace(each, notes={BY: name, OWN: dict(each.notes)}) for each in said]

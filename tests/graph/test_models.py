@@ -260,6 +260,28 @@ def test_a_server_without_structured_outputs_is_asked_without(serve: Serve, jour
     assert len(server.requests) == 2
 
 
+def test_a_prompt_that_the_context_does_not_hold_is_made_shorter(serve: Serve, journal: Journal) -> None:
+    def script(request: Request) -> Answer:
+        if "Why episodes failed" in request.text:
+            return Status(400, "This model's maximum context length is 2048 tokens")
+        return sensible(request)
+
+    server = serve(script)
+    evidence = replace(EVIDENCE, failures="\n".join(f"Cause {number}." for number in range(500)))
+    assert made("openai:m").critique(evidence, journal).diagnosis
+    assert len(server.requests) == 2
+    assert "shortened" in kinds(journal)
+    # A resume finds the reply to the shorter prompt again.
+    assert made("openai:m").critique(evidence, journal).diagnosis
+    assert len([event for event in journal.events() if event["event"] == "reply"]) == 1
+
+
+def test_a_critique_for_which_there_is_no_room_is_left_out(serve: Serve, journal: Journal) -> None:
+    server = serve(sensible)
+    assert made("openai:m", brief_tokens=50).critique(EVIDENCE, journal).diagnosis == ""
+    assert server.requests == []
+
+
 def test_calls_are_made_side_by_side_and_no_more_than_allowed(serve: Serve, journal: Journal) -> None:
     import threading
 

@@ -74,7 +74,7 @@ class Calls:
                     continue
                 failures += 1
                 if not failed.passing or failures > self.retries:
-                    raise CallFailed(_all_in_all(failed, failures)) from failed
+                    raise CallFailed(_all_in_all(failed, failures), too_long=failed.too_long) from failed
                 wait = _wait(failed, failures)
                 self.say(f"{failed}; trying again in {wait:.0f} s ({failures} of {self.retries})")
                 await asyncio.sleep(wait)

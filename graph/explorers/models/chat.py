@@ -38,6 +38,7 @@ class CallFailed(ExplorerError):
         billed: bool = False,
         status: int | None = None,
         unsupported: bool = False,
+        too_long: bool = False,
     ) -> None:
         super().__init__(why)
         self.passing = passing
@@ -50,6 +51,8 @@ class CallFailed(ExplorerError):
         """Of HTTP."""
         self.unsupported = unsupported
         """The service does not know structured outputs: the same request without a schema may succeed."""
+        self.too_long = too_long
+        """The prompt and the reply do not fit the model's context: a shorter prompt may succeed."""
 
 
 class Chat(Protocol):

@@ -1,7 +1,8 @@
 """The explorer that is a language model, over any `Chat`.
 
 Candidates are asked for one a call, several calls at a time. A reply that cannot be read is asked for again once, with
-what is wrong with it. A critique that cannot be read twice is given up: the measurements stand alone then.
+what is wrong with it. A critique that cannot be read twice is given up: the measurements stand alone then. A prompt
+that the model's context does not hold is made shorter, by what `graph.prompts` leaves out first, and sent again.
 """
 
 import asyncio
@@ -14,12 +15,13 @@ from graph.accounting.ledger import Ledger
 from graph.accounting.prices import Price
 from graph.explorers.base import Brief, Critique, Evidence, Proposal
 from graph.explorers.models.calls import Calls, Errand, errand_id
-from graph.explorers.models.chat import Chat, Reply
+from graph.explorers.models.chat import CallFailed, Chat, Reply
 from graph.journal import Journal
 from graph.prompts import (
     CRITIQUE_SCHEMA,
     PROMPTS,
     Prompt,
+    PromptTooLong,
     ReplyError,
     critique_prompt,
     proposal_prompt,
@@ -29,6 +31,9 @@ from graph.prompts import (
 from graph.prompts.again import for_one_of, once_more
 
 Read = TypeVar("Read")
+
+SHORTER = 0.7
+"""A prompt that was too long is tried again with that part of its tokens."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +96,11 @@ class ModelExplorer:
                 seed=brief.seed if brief.feedback else brief.seed + (brief.round - 1) * brief.wanted + place - 1,
                 rejected=tuple(brief.rejected[place - 1 : place]),
             )
-            prompt = proposal_prompt(share, limit=self.manner.brief_tokens)
-            if brief.feedback and not share.rejected:
-                prompt = for_one_of(prompt, place, brief.wanted)
+
+            def prompt(limit: int) -> Prompt:
+                made = proposal_prompt(share, limit=limit)
+                return for_one_of(made, place, brief.wanted) if brief.feedback and not share.rejected else made
+
             async with gate:
                 # No schema: a file in a block of its own needs no escapes.
                 said = await self._asked(
@@ -117,12 +124,19 @@ class ModelExplorer:
         return proposals
 
     async def _critique(self, evidence: Evidence, journal: Journal) -> Critique:
-        prompt = critique_prompt(evidence, limit=self.manner.brief_tokens)
+        def prompt(limit: int) -> Prompt:
+            return critique_prompt(evidence, limit=limit)
+
         place = f"critique/{evidence.round}"
         try:
             said = await self._asked(self._calls(journal), place, "1", prompt, CRITIQUE_SCHEMA, read_critique)
         except CapReached as capped:
             journal.record("capped", cap=capped.cap, why=str(capped))
+            said = None
+        except PromptTooLong as error:
+            # The measurements are there all the same, and a run goes on without somebody who reasons on them.
+            self.say(f"no critique: {error}")
+            journal.record("without critique", why=str(error))
             said = None
         return said if said is not None else Critique("")
 
@@ -131,15 +145,30 @@ class ModelExplorer:
         calls: Calls,
         node: str,
         place: str,
-        prompt: Prompt,
+        make: Callable[[int], Prompt],
         schema: Mapping[str, Any] | None,
         read: Callable[[str], Read],
     ) -> Read | None:
         """What a reply holds; None if neither it nor the one after it can be read, or the model refuses."""
-        for time in (1, 2):
-            parameters = {**self.manner.parameters, "model": self.chat.model, "structured": schema is not None}
+        parameters = {**self.manner.parameters, "model": self.chat.model, "structured": schema is not None}
+        limit = self.manner.brief_tokens
+        unusable: tuple[str, str] | None = None
+        while True:
+            prompt = make(limit)
+            if unusable is not None:
+                prompt = once_more(prompt, *unusable, limit=limit)
+            time = 1 if unusable is None else 2
             errand = Errand(errand_id(node, f"{place}-{time}", prompt, parameters), prompt, schema)
-            reply = await calls.ask(errand)
+            try:
+                reply = await calls.ask(errand)
+            except CallFailed as failed:
+                shorter = int(min(limit, prompt.tokens) * SHORTER)
+                if not failed.too_long or not _fits(make, shorter):
+                    raise
+                limit = shorter
+                calls.journal.record("shortened", id=errand.id, limit=limit, why=str(failed))
+                self.say(f"{self.chat.model}: the prompt is too long for it; trying with {limit:,} tokens")
+                continue
             if reply.stop_reason == "refusal":
                 calls.journal.record("refused", id=errand.id, text=reply.text)
                 self.say(f"{self.chat.model} refused: {reply.text[:200]!r}")
@@ -149,9 +178,10 @@ class ModelExplorer:
             except ReplyError as error:
                 why = _why(error, reply, self.manner.max_output)
                 calls.journal.record("unreadable", id=errand.id, why=why)
-                prompt = once_more(prompt, reply.text, why, limit=self.manner.brief_tokens)
-        self.say(f"{self.chat.model}: a reply could not be read, and the one after it neither: {why}")
-        return None
+                if unusable is not None:
+                    self.say(f"{self.chat.model}: a reply could not be read, and the one after it neither: {why}")
+                    return None
+                unusable = (reply.text, why)
 
     def _calls(self, journal: Journal) -> Calls:
         manner = self.manner
@@ -159,6 +189,14 @@ class ModelExplorer:
         return Calls(
             self.chat, journal, ledger, self.price, manner.max_output, manner.retries, manner.timeout, self.say
         )
+
+
+def _fits(make: Callable[[int], Prompt], limit: int) -> bool:
+    try:
+        make(limit)
+    except PromptTooLong:
+        return False
+    return True
 
 
 def _why(error: ReplyError, reply: Reply, max_output: int) -> str:

@@ -64,6 +64,7 @@ def read_status(error: Any, service: Service) -> CallFailed:
         after=retry_after(headers),
         status=status,
         unsupported=status in (400, 422) and bool(_NO_SCHEMA.search(full)),
+        too_long=status in (400, 413, 422) and bool(_TOO_LONG.search(full)),
     )
 
 

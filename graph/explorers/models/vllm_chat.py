@@ -137,5 +137,6 @@ def _text(path: Path) -> str:
 
 def _failed(model: str, error: Exception) -> CallFailed:
     text = f"{type(error).__name__}: {error}"
-    advice = "; lower --brief-tokens or --max-output" if "longer than" in text or "max_model_len" in text else ""
-    return CallFailed(f"vllm:{model}: {text}{advice}")
+    too_long = "longer than" in text or "max_model_len" in text or "context length" in text
+    advice = "; lower --brief-tokens or --max-output" if too_long else ""
+    return CallFailed(f"vllm:{model}: {text}{advice}", too_long=too_long)
