@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sandbox.backends.base import SandboxUnavailable
 
 VARIABLES = {
-    "memory_mb": "AUTOTTS_SANDBOX_MEMORY_MB",
-    "cpus": "AUTOTTS_SANDBOX_CPUS",
-    "processes": "AUTOTTS_SANDBOX_PROCESSES",
+    "memory_mb": "AUTOTTS_LIMIT_MEMORY_MB",
+    "cpus": "AUTOTTS_LIMIT_CPUS",
+    "processes": "AUTOTTS_LIMIT_PROCESSES",
     "runtime": "AUTOTTS_DOCKER_RUNTIME",
 }
 """The variables by the names of the options."""
@@ -34,6 +34,11 @@ class Options:
     @classmethod
     def from_environment(cls) -> "Options":
         """What the environment says, defaults for the rest; raises SandboxUnavailable for what is no such number."""
+        unknown = sorted(
+            name for name in os.environ if name.startswith("AUTOTTS_LIMIT_") and name not in VARIABLES.values()
+        )
+        if unknown:
+            raise SandboxUnavailable(f"{unknown[0]} is no setting; there are {', '.join(VARIABLES.values())}")
         given = {name: os.environ.get(variable, "").strip() for name, variable in VARIABLES.items()}
         return cls(
             memory_mb=int(_number("memory_mb", given, cls.memory_mb, int)),

@@ -230,11 +230,12 @@ def test_a_group_that_still_holds_a_process_is_emptied_first() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("AUTOTTS_SANDBOX_CPUS", "many", "AUTOTTS_SANDBOX_CPUS is 'many'; give a number"),
-        ("AUTOTTS_SANDBOX_MEMORY_MB", "1.5", "AUTOTTS_SANDBOX_MEMORY_MB is '1.5'; give a whole number"),
-        ("AUTOTTS_SANDBOX_MEMORY_MB", "64", "AUTOTTS_SANDBOX_MEMORY_MB is 64; a sandbox needs 128 or more"),
-        ("AUTOTTS_SANDBOX_CPUS", "nan", "AUTOTTS_SANDBOX_CPUS is nan; a sandbox needs 0.01 or more"),
-        ("AUTOTTS_SANDBOX_PROCESSES", "-1", "AUTOTTS_SANDBOX_PROCESSES is -1; a sandbox needs 16 or more"),
+        ("AUTOTTS_LIMIT_CPUS", "many", "AUTOTTS_LIMIT_CPUS is 'many'; give a number"),
+        ("AUTOTTS_LIMIT_MEMORY_MB", "1.5", "AUTOTTS_LIMIT_MEMORY_MB is '1.5'; give a whole number"),
+        ("AUTOTTS_LIMIT_MEMORY_MB", "64", "AUTOTTS_LIMIT_MEMORY_MB is 64; a sandbox needs 128 or more"),
+        ("AUTOTTS_LIMIT_CPUS", "nan", "AUTOTTS_LIMIT_CPUS is nan; a sandbox needs 0.01 or more"),
+        ("AUTOTTS_LIMIT_PROCESSES", "-1", "AUTOTTS_LIMIT_PROCESSES is -1; a sandbox needs 16 or more"),
+        ("AUTOTTS_LIMIT_MEMORY", "512", "AUTOTTS_LIMIT_MEMORY is no setting; there are AUTOTTS_LIMIT_MEMORY_MB"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named(
@@ -246,7 +247,7 @@ def test_an_option_that_makes_no_sense_is_named(
 
 
 def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AUTOTTS_SANDBOX_MEMORY_MB", "1024")
-    monkeypatch.setenv("AUTOTTS_SANDBOX_CPUS", "2.5")
+    monkeypatch.setenv("AUTOTTS_LIMIT_MEMORY_MB", "1024")
+    monkeypatch.setenv("AUTOTTS_LIMIT_CPUS", "2.5")
     monkeypatch.setenv("AUTOTTS_DOCKER_RUNTIME", "runsc")
     assert Options.from_environment() == Options(memory_mb=1024, cpus=2.5, processes=64, runtime="runsc")
