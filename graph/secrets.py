@@ -4,6 +4,7 @@ Servers and libraries sometimes quote a key back, in an error or in a reply. Wha
 variables whose names say that they hold a secret, wherever they come up.
 """
 
+import json
 import os
 import re
 
@@ -11,12 +12,17 @@ MARK = "[key redacted]"
 SHORTEST = 8
 """Characters; what is shorter is no key, and would be found in ordinary words."""
 
-_SECRET = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)S?$", re.IGNORECASE)
+_SECRET = re.compile(r"(?:API_?KEY|(?:^|_)KEY|(?:^|_)TOKEN|SECRET|PASSWORD|CREDENTIALS?)S?$", re.IGNORECASE)
+_OURS = "AUTOTTS_"
+"""Settings are no secrets: AUTOTTS_DISCOVER_MAX_TOKENS is a number."""
 
 
 def secrets() -> list[str]:
     """The values of variables that hold secrets, the longest first."""
-    found = {value.strip() for name, value in os.environ.items() if _SECRET.search(name)}
+    names = [name for name in os.environ if _SECRET.search(name) and not name.startswith(_OURS)]
+    found = {os.environ[name].strip() for name in names}
+    # As it stands in JSON, too.
+    found |= {json.dumps(value, ensure_ascii=False)[1:-1] for value in found}
     return sorted((value for value in found if len(value) >= SHORTEST), key=len, reverse=True)
 
 
