@@ -52,7 +52,7 @@ def print_summary(result: dict[str, Any], path: Path, stream: TextIO) -> None:
     replays = result["replays"]
     if replays["unraced"]:
         console.print(
-            f"racing: {replays['played']:,} replays of the {replays['unraced']:,} that evaluating every candidate in full "
+            f"racing: {replays['played']:,} replays of the {replays['unraced']:,} that evaluating all of them in full "
             f"takes; {replays['dropped']:,} finalists were dropped on the way"
         )
     for line in spending(result["accounting"]):
