@@ -113,7 +113,7 @@ class RunSettings:
             if getattr(self, name) < 1:
                 raise RunError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.agent_tries < 0 or not self.agent_minutes > 0:
-            raise RunError(f"agent_tries is {self.agent_tries}, agent_minutes {self.agent_minutes}; give 0, more than 0")
+            raise RunError(f"agent_tries is {self.agent_tries} and agent_minutes {self.agent_minutes}; none is below 0")
         for name in ("brief_tokens", "max_output", "thinking", "max_tokens", "max_cost", "max_minutes"):
             value = getattr(self, name)
             if value is not None and not value > 0:

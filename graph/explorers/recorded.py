@@ -106,5 +106,6 @@ class Recorded:
         for event in reversed(Journal(self._folder.round(number).transcript).events()):
             if event["event"] == "critique":
                 said = {name: value for name, value in event.items() if name in known}
-                return Critique(**{k: tuple(v) if isinstance(v, list) else v for k, v in said.items()})
+                values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
+                return Critique(**values)
         return Critique("")

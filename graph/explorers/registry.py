@@ -45,8 +45,20 @@ def _model(name: str) -> Maker:
     return make
 
 
+def _agent(name: str) -> Maker:
+    def make(argument: str, setup: Setup) -> Explorer:
+        from graph.explorers.agents.explorer import make_agent
+
+        return make_agent(name, argument, setup)
+
+    return make
+
+
 BUILT_IN: dict[str, Maker] = {
+    "agent-command": _agent("agent-command"),
     "anthropic": _model("anthropic"),
+    "claude-code": _agent("claude-code"),
+    "codex": _agent("codex"),
     "evolution": _evolution,
     "folder": _folder,
     "langchain": _model("langchain"),
