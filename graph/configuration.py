@@ -21,7 +21,7 @@ import click
 PREFIX = "AUTOTTS_"
 FILE = "autotts.toml"
 CONFIG = "AUTOTTS_CONFIG"
-OTHERS = ("CONFIG", "CACHE", "DOCKER_*", "LIMIT_*", "CGROUP", "CI_*", "PUBLISHED", "REAL_MODEL")
+OTHERS = ("CONFIG", "CACHE", "DOCKER_*", "LIMIT_*", "CGROUP", "CI_*", "AGENTS", "PUBLISHED", "REAL_MODEL")
 """Variables that are no options: of the caches, of sandboxes' limits, of the tests."""
 FROM_VARIABLES = "autotts.from_variables"
 """Where a command's context keeps the names of parameters that a variable set."""
