@@ -268,7 +268,7 @@ def _replies(
 
 
 def _details(calls: Calls, played: Played, counts: Ints) -> tuple[Bools, Ints, npt.NDArray[np.int32]]:
-    """Which calls are plain (n,), which targets are told in detail, and what is told: see `sandbox.tts.Rows`."""
+    """Which calls are plain (n,), which targets are told in detail, and what is told: see `sandbox.link.Rows`."""
     settled, call = played.settled, played.settled.call
     odd = settled.finished | played.fresh
     plain: Bools = (calls.op == _BRANCH) | (calls.op == _CONTINUE)

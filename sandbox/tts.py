@@ -16,17 +16,18 @@
 
 An episode is one question. Actions take many branches at once and are atomic: a call that is not admissible raises one
 of the errors below, and changes nothing. The same file runs in replay, in every sandbox and on a live model. Python's
-standard library alone is used here; this file is all of the project that a controller's process needs to know.
+standard library alone is used here: a controller's process has little else of the project.
 """
 
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice, repeat
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from envdata.actions import Op, Refusal
+from sandbox.link import Link, Reply, Rows
 from sandbox.voting import Poll, Tally, confidence, majority, poll
 
 __all__ = [
@@ -169,43 +170,6 @@ class Branch:
     def __repr__(self) -> str:
         state = "finished" if self.finished else "pruned" if self.pruned else "active"
         return f"Branch({self.index}, depth={self.depth}, answer={self.answer}, {state})"
-
-
-class Rows(NamedTuple):
-    """What many calls revealed, call after call: each call takes its own entries, and leaves the rest to the others."""
-
-    labels: Iterator[int]
-    """An entry for each branch of a call, in its order; −1 where nothing was revealed."""
-    confidences: Iterator[float] | None
-    """Likewise: mean log-probabilities, NaN where there is none. None if the world has none at all."""
-    details: Iterator[int]
-    """Of a plain call, the places in it of branches that are at their end or that revealed something new; of any other,
-    each branch's depth."""
-    flags: Iterator[int]
-    """With each detail: 2 for a branch at its end, plus 1 where what was revealed is an answer at all."""
-
-
-Reply = tuple[int, int, int, Rows]
-"""What came back for one call: the refusal; the episode's tokens after it; how many details it has if it is plain, −1
-if it is not; its rows.
-
-A call is plain if each of its branches went on by one interval and was looked at."""
-
-
-class Link(Protocol):
-    """How an episode's actions reach the world, and what comes back."""
-
-    def call(self, episode: int, op: int, probe: bool, count: int, branches: list[int]) -> Reply:
-        """Take one action, and wait for what it did."""
-        ...
-
-    def post(self, episode: int, op: int, value: int, text: str) -> None:
-        """Send PRUNE (value: the branch) or NOTE (text) along, waiting for nothing."""
-        ...
-
-    def text(self, episode: int, label: int) -> str | None:
-        """How a label is spelt, where the run shows answers."""
-        ...
 
 
 class Episode:

@@ -18,6 +18,7 @@ INSIDE = Path(__file__).parents[1]
 
 FILES = {
     "sandbox/tts.py": INSIDE / "tts.py",
+    "sandbox/link.py": INSIDE / "link.py",
     "sandbox/status.py": INSIDE / "status.py",
     "sandbox/voting.py": INSIDE / "voting.py",
     "sandbox/inside/__init__.py": INSIDE / "inside" / "__init__.py",

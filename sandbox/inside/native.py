@@ -6,6 +6,7 @@ from typing import Any
 from sandbox import tts
 from sandbox.inside.errors import Broken, describe_error, safely
 from sandbox.inside.wire import MAX_KNOB, MAX_KNOBS
+from sandbox.link import Link
 from sandbox.status import Status
 
 RENAMING = 63
@@ -66,7 +67,7 @@ class NativeCandidate:
         """Fix the knobs that all episodes of a job are played with; raises Broken."""
         self._knobs = self.schedule(job["beta"], job["settings"])
 
-    def play(self, link: tts.Link, number: int, job: dict[str, Any]) -> int | None:
+    def play(self, link: Link, number: int, job: dict[str, Any]) -> int | None:
         """Play one episode to its answer's label; raises Broken for an answer that is none, and what `solve` raises."""
         seed, ceiling, question = job["episodes"][number]
         episode = tts.Episode(link, number, ceiling, job["interval"], job["budget"], seed, question)

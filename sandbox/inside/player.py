@@ -15,11 +15,11 @@ from typing import Any, Protocol
 from greenlet import getcurrent, greenlet
 
 from envdata.actions import Op
-from sandbox import tts
 from sandbox.inside import wire
 from sandbox.inside.errors import MODULE, Broken, describe_error
 from sandbox.inside.native import NativeCandidate
 from sandbox.inside.release import ReleaseCandidate
+from sandbox.link import Link, Reply
 from sandbox.status import Status
 
 
@@ -37,7 +37,7 @@ class Playable(Protocol):
         """Take on what all episodes of a job share."""
         ...
 
-    def play(self, link: tts.Link, number: int, job: dict[str, Any]) -> int | None:
+    def play(self, link: Link, number: int, job: dict[str, Any]) -> int | None:
         """Play one episode to its answer's label, None for no answer."""
         ...
 
@@ -64,7 +64,7 @@ def serve(channel: int, code: CodeType) -> None:
 
 
 class _Hub:
-    """The link of all episodes of a job (`sandbox.tts.Link`)."""
+    """The link of all episodes of a job (`sandbox.link.Link`)."""
 
     def __init__(self, channel: int, job: dict[str, Any], candidate: Playable) -> None:
         self._channel = channel
@@ -77,11 +77,11 @@ class _Hub:
         self._spelling: dict[tuple[int, int], str] = {}
         self._hub = getcurrent()
 
-    def call(self, episode: int, op: int, probe: bool, count: int, branches: list[int]) -> tts.Reply:
+    def call(self, episode: int, op: int, probe: bool, count: int, branches: list[int]) -> Reply:
         self._calls.fromlist([episode, op, probe, count])
         self._branches.fromlist(branches)
         self._waiting.append(getcurrent())
-        reply: tts.Reply = self._hub.switch()
+        reply: Reply = self._hub.switch()
         return reply
 
     def post(self, episode: int, op: int, value: int, text: str) -> None:

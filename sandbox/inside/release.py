@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from envdata.actions import Op, Refusal
 from sandbox.inside.errors import Broken, safely
 from sandbox.inside.wire import FINISHED
+from sandbox.link import Reply
 from sandbox.status import Status
-from sandbox.tts import Reply
 
 CONTROLLER = "OptimalController"
 

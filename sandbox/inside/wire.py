@@ -8,7 +8,7 @@ Every frame is a header of four unsigned 32-bit numbers (five in a reply) and th
         replies × int64 (tokens), replies × int32 (refusal), replies × int32 (details of a plain call, or −1),
         targets × int32 (label, −1 where nothing was revealed), details × int32, targets × float64 (confidences),
         details × uint8 (flags), text: a JSON list of [episode, label, spelling]. What details are, and which calls are
-        plain, `sandbox.tts.Rows` and `sandbox.tts.Reply` say.
+        plain, `sandbox.link.Rows` and `sandbox.link.Reply` say.
 
 `value` is 1 for a call that looks (BRANCH, CONTINUE), the branch for PRUNE, the label or −1 for ANSWER, the status
 for FAIL. `count` is the number of branches (BRANCH, READ: to open; otherwise as many entries of the branch list), for
@@ -23,7 +23,7 @@ import struct
 from array import array
 from typing import Any, NamedTuple
 
-from sandbox.tts import Rows
+from sandbox.link import Rows
 
 HEADER = struct.Struct("<4I")
 REPLY = struct.Struct("<5I")
