@@ -90,7 +90,7 @@ def test_prices() -> None:
     given = price_of("anything", provider=None, url=None, given=(3.0, 15.0))
     assert given == Given(3.0, 15.0)
     assert given.cost(Usage(input=1_000_000, output=100_000)) == pytest.approx(4.5)
-    listed = price_of("claude-sonnet-5-5", provider="anthropic", url=None, given=None)
+    listed = price_of("claude-sonnet-4-5", provider="anthropic", url=None, given=None)
     assert listed is not None
     # $3 in, $0.30 cached, $3.75 written, $15 out, a million tokens.
     usage = Usage(input=100_000, cached=50_000, written=10_000, output=10_000)
