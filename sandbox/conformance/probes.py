@@ -36,7 +36,7 @@ CASES = [
     Case(
         "memory that is used, beyond a sandbox's",
         Group.RESOURCES,
-        attack("if episode._number == 0:\n    kept.append(b'x' * (700 << 20))", "kept = []"),
+        attack("if not kept:\n    kept.append(b'x' * (700 << 20))", "kept = []"),
         _MEMORY,
     ),
     Case(
