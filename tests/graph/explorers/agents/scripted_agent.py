@@ -101,4 +101,5 @@ class Reads(Controller):
         return majority(branch.answer for branch in branches)
 '''
 
-main()
+if __name__ == "__main__":
+    main()
