@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from graph.cli import main
+from graph.context import Context
+from graph.explorers.registry import make_explorer
 from graph.folder import read_json
 from graph.journal import Journal
+from graph.machine import run as run_machine
 from tests.graph.model_server import Answer, ModelServer, Request, Say, Script, Status, sensible
 from tests.graph.running import autotts, command, files
 
@@ -190,19 +193,16 @@ def test_a_cap_leaves_a_complete_run_and_is_said(
     # $3 a million in and $15 out, for a thousand and two hundred a call.
     assert total["cost"] == pytest.approx(0.006 * len(server.requests))
     assert 0 < total["cost"] <= 0.27
-    again = here(capsys, "discover", "--resume", run, "--json")
-    assert json.loads(again.out)["stopped"] == "max_cost"
 
 
-def test_minutes_are_a_cap_for_an_explorer_that_costs_nothing(
-    tmp_path: Path, grids: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = tmp_path / "run"
-    told = here(capsys, "discover", "--grid", grids[0], *SMALL, "--max-minutes", 0.0001, "--out", run, "--json")
-    assert json.loads(told.out)["stopped"] == "max_minutes"
-    assert json.loads(told.out)["rounds"] == 0
+def test_minutes_are_a_cap_for_an_explorer_that_costs_nothing(make_context: Callable[..., Context]) -> None:
+    context = make_context(make_explorer("evolution"), max_minutes=1e-6)
+    run_machine(context)
+    result = read_json(context.folder.result)
+    assert (result["stopped"], result["rounds"], result["incumbent"]) == ("max_minutes", 0, True)
 
 
+@pytest.mark.slow
 def test_a_failing_service_is_said_with_how_to_go_on(
     tmp_path: Path,
     grids: tuple[Path, Path],
