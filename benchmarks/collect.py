@@ -6,15 +6,16 @@ Three ways of drawing the same number of traces, interleaved, each from an empty
   traces   `autotts grid collect --no-probe`: the same traces, read, kept question by question and written as a grid
   probes   the same with probes
 
-usage: benchmarks/collect.py MODEL [--pairs 5] [--questions 4] [--branches 12] [--interval 5] [--arg NAME=JSON …]
+usage: python -m benchmarks.collect [MODEL] [--cpu] [--pairs 5] [--questions 4] [--branches 12] [--interval 5]
+                                    [--arg NAME=JSON …]
 
-Run by an interpreter that has vLLM and this repository (PYTHONPATH); on the machine of the tests:
+Run by an interpreter that has vLLM and this repository (PYTHONPATH). Without MODEL it starts itself again with what
+tools/real-model prepared in AUTOTTS_REAL_MODEL. Printed: medians over pairs and their ranges of tokens/s, the share of
+the engine's own that the collector reaches, and what probing adds over what its own tokens would cost at the rate of
+the traces: above 100 %, a probe's token costs more than a trace's.
 
-  AUTOTTS_REAL_MODEL=~/.cache/autotts/real-model python -m benchmarks.collect
-
-which starts itself again with what tools/real-model prepared. Printed: medians over pairs and their ranges of
-tokens/s, the share of the engine's own that the collector reaches, and what probing adds over what its own tokens would
-cost at the rate of the traces. Above 100 %, a probe's token costs more than a trace's.
+--cpu counts the seconds of processor time of this process instead of the clock's. On a CPU everything runs in it, and
+what else the machine does weighs less; on a GPU it says nothing.
 """
 
 import argparse
@@ -36,6 +37,8 @@ from envdata.collect.settings import Settings
 from envdata.collect.vllm_engine import VLLMEngine
 from envdata.collect.word_problems import word_problems
 from envdata.grid import Grid
+
+clock = time.perf_counter
 
 SAMPLING = Sampling(0.9, max_tokens=85, stop=("\n\n", "\nProblem"))
 
@@ -72,9 +75,9 @@ async def engine_alone(
             )
             for number in range(len(asked))
         ]
-        began = time.perf_counter()
+        began = clock()
         outputs = llm.generate(asked, params, use_tqdm=False)
-        seconds = time.perf_counter() - began
+        seconds = clock() - began
         return sum(len(output.outputs[0].token_ids) for output in outputs), seconds
 
     return await engine.with_model(generate)
@@ -85,9 +88,9 @@ async def collected(
 ) -> tuple[int, int, float]:
     """Tokens of traces, tokens of probes and seconds of one collection."""
     out = folder / "grid.parquet"
-    before, began = engine.usage.decoded, time.perf_counter()
+    before, began = engine.usage.decoded, clock()
     await collect(engine, questions, settings, Source("", "", "", {}), out, at_once=len(questions))
-    seconds = time.perf_counter() - began
+    seconds = clock() - began
     traces = int(Grid.load(out).arrays.tokens.sum())
     out.unlink()
     return traces, engine.usage.decoded - before - traces, seconds
@@ -157,20 +160,24 @@ def pair_of(text: str) -> tuple[str, Any]:
 
 
 def main() -> None:
-    if len(sys.argv) == 1:
-        from tests import real_model
-
-        arguments = [f"--arg={name}={json.dumps(value)}" for name, value in real_model.IN_PROCESS.items()]
-        words = ["-m", "benchmarks.collect", str(real_model.folder() / "gemma-hf"), *arguments]
-        os.execve(real_model.python(), [str(real_model.python()), *words], real_model.environment())
+    global clock
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--questions", type=int, default=4)
     parser.add_argument("--branches", type=int, default=12)
     parser.add_argument("--interval", type=int, default=5)
     parser.add_argument("--arg", type=pair_of, action="append", default=[])
-    for name, value in asyncio.run(measure(parser.parse_args())).items():
+    options = parser.parse_args()
+    if options.model is None:
+        from tests import real_model
+
+        given = [f"--arg={name}={json.dumps(value)}" for name, value in real_model.IN_PROCESS.items()]
+        words = ["-m", "benchmarks.collect", str(real_model.folder() / "gemma-hf"), *given, *sys.argv[1:]]
+        os.execve(real_model.python(), [str(real_model.python()), *words], real_model.environment())
+    clock = time.process_time if options.cpu else time.perf_counter
+    for name, value in asyncio.run(measure(options)).items():
         print(f"{name:<46} {value['median']:8.1f}   ({value['low']:.1f} … {value['high']:.1f})")
 
 
