@@ -29,6 +29,7 @@ from graph.nodes.historian import archive
 from graph.nodes.proposer import propose
 from graph.nodes.state import State
 from graph.pausing import Pause, Person, nobody
+from graph.tracing import span, tracing
 
 NODES_A_ROUND = 4
 
@@ -97,7 +98,8 @@ def run(context: Context, person: Person = nobody, *, approved: bool = False) ->
         if approved and pause is not None and pause.waits_for == "approval":
             given = Command(resume=True)
         while True:
-            _drive(machine, given, config, context)
+            with tracing(str(context.folder.path)):
+                _drive(machine, given, config, context)
             pause = _pause(machine.get_state(config).interrupts)
             if pause is None or not person(pause):
                 return pause
@@ -130,7 +132,8 @@ def _bound(name: str, node: Node, find: FindContext) -> Any:
         folder = context.folder.round(0 if node is conclude else state["round"])
         journal, before = Journal(folder.transcript), getattr(context.evaluator, "episodes", 0)
         journal.record("node", node=name)
-        made = node(context, state)
+        with span(name, round=state["round"]):
+            made = node(context, state)
         journal.record("done", node=name, episodes=getattr(context.evaluator, "episodes", 0) - before)
         write_statements(context.folder)
         return made
