@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,21 +58,19 @@ def test_a_database_that_does_not_answer_is_said_without_the_password(
 
 
 @pytest.fixture
-def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of a PostgreSQL of our own, that wants a password."""
     found = binaries()
     assert found is not None
-    home, secret = tmp_path / "postgres", tmp_path / "secret"
-    home.mkdir()
+    # Not below the test's own folder: it refuses to run as root, and another user cannot get there.
+    kept = tempfile.TemporaryDirectory(prefix="autotts-postgres-")
+    home = Path(kept.name)
+    secret = home / "secret"
     secret.write_text(PASSWORD)
-    # It refuses to run as root.
     other = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
     if other:
         for path in (home, secret):
             shutil.chown(path, "postgres")
-        for parent in [tmp_path, *tmp_path.parents]:
-            if parent.stat().st_uid == 0 and parent != Path("/") and "pytest-of" in str(parent):
-                parent.chmod(0o755)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -91,6 +90,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield f"postgresql://me@127.0.0.1:{port}/postgres"
     finally:
         subprocess.run([*control, "-m", "fast", "stop"], check=True, capture_output=True)
+        kept.cleanup()
 
 
 @pytest.mark.postgres
