@@ -70,6 +70,9 @@ def claude_code(argument: str, setup: Setup) -> Program:
     seen = Path("/autotts/claude")
     argv = [str(seen), "-p", TASK, "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions"]
     argv += ["--strict-mcp-config", *(["--model", argument] if argument else [])]
+    if setup.settings.max_cost is not None:
+        # Of each session: what sessions spend together is not counted.
+        argv += ["--max-budget-usd", f"{setup.settings.max_cost:g}"]
     environment = {
         "ANTHROPIC_BASE_URL": LOCAL, "ANTHROPIC_API_KEY": HELD, "IS_SANDBOX": "1", "DISABLE_AUTOUPDATER": "1",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",

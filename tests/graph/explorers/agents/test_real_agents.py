@@ -53,7 +53,7 @@ def test_a_real_agent_writes_a_controller(
     grid = write_small(tmp_path / "grid.parquet")
     # Newer models of Codex are given their tools as a program to write; one that calls them one by one is simpler here.
     model = {"claude-code": "", "codex": "gpt-5.1-codex"}[name]
-    context, evaluator = context_of(tmp_path, grid, name, model, agent_minutes=4)
+    context, evaluator = context_of(tmp_path, grid, name, model, agent_minutes=4, max_cost=5.0)
     with evaluator:
         assert run(context) is None
     folder = context.folder.round(1)
