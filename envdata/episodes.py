@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -104,7 +105,7 @@ class Episodes:
         width = int(self.ceilings.max())
         self.ledger = Ledger(n, width)
         self.labels = LabelBook(grid, groups)
-        self.traces = TraceLog(grid, n)
+        self.traces = TraceLog(self._spelt, n)
         self._world = ReplayWorld(grid, n, width, terms.probe_cost)
         self._question = np.tile(np.arange(self.questions), groups)
         self._parsed = _parsed_codes(grid)
@@ -190,6 +191,11 @@ class Episodes:
         running: Ints = own.start + np.flatnonzero(self._status[own] == RUNNING)
         return running
 
+    @property
+    def confident(self) -> bool:
+        """Whether answers come with a confidence."""
+        return self.grid.arrays.confidences is not None
+
     def answer_text(self, episode: int, code: int) -> str:
         """How an answer code of the episode's question is spelt."""
         return self.grid.arrays.answer_text(int(self._question[episode]), code)
@@ -218,6 +224,11 @@ class Episodes:
                 if episode in self._why
             },
         )
+
+    def _spelt(self, question: npt.NDArray[np.int32], code: npt.NDArray[np.int32]) -> pa.Array:
+        arrays = self.grid.arrays
+        place = arrays.first_text[question] + code
+        return arrays.answer_texts.take(pa.array(place, mask=code < 0)).cast(pa.string())
 
     def _slice(self, group: int) -> slice:
         return slice(group * self.questions, (group + 1) * self.questions)

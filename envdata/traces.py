@@ -4,6 +4,7 @@ A trace has one row for each branch that an action touched, and one for each not
 says about itself (`note`) is only commentary; nothing of it is used for scoring.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from envdata.actions import Op
-from envdata.grid import Grid
 from envdata.rules import Bools, Calls, Ints, Ledger, Settled
 
 SCHEMA = pa.schema(
@@ -51,7 +51,8 @@ _NAMES = pa.array([op.name for op in sorted(Op)])
 class TraceLog:
     """The rows of all traced episodes that are running, in the order of the actions."""
 
-    grid: Grid
+    spelt: Callable[[npt.NDArray[np.int32], npt.NDArray[np.int32]], pa.Array]
+    """Gives the spellings of answer codes of questions, null where a code is negative."""
     episodes: int
     traced: Bools = field(init=False)
     _chunks: dict[str, list[Any]] = field(init=False)
@@ -139,7 +140,7 @@ class TraceLog:
                 "branch": self._column("branch")[rows],
                 "depth": self._column("depth")[rows],
                 "finished": self._column("finished")[rows],
-                "answer": self._texts(question, self._column("answer")[rows]),
+                "answer": self.spelt(question, self._column("answer")[rows]),
                 "confidence": pa.array(confidence, mask=np.isnan(confidence)),
                 "cost": self._column("cost")[rows],
                 "tokens": self._column("tokens")[rows],
@@ -152,11 +153,6 @@ class TraceLog:
 
     def _column(self, name: str) -> npt.NDArray[Any]:
         return np.concatenate([np.zeros(0, _FIELDS[name]), *self._chunks[name]], dtype=_FIELDS[name])
-
-    def _texts(self, question: npt.NDArray[np.int32], code: npt.NDArray[np.int32]) -> pa.Array:
-        arrays = self.grid.arrays
-        place = arrays.first_text[question] + code
-        return arrays.answer_texts.take(pa.array(place, mask=code < 0)).cast(pa.string())
 
     def _remarks(self, rows: npt.NDArray[np.intp]) -> pa.Array:
         texts = np.full(len(rows), None, object)

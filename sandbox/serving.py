@@ -7,13 +7,14 @@ its group's episodes as PROTOCOL_ERROR. What a controller merely may not do come
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from envdata.actions import Op, Refusal
-from envdata.episodes import Episodes, Played
-from envdata.rules import Bools, Calls, Ints, first_of_each
+from envdata.episodes import Played
+from envdata.rules import Bools, Calls, Ints, Ledger, first_of_each
 from sandbox.inside.wire import CALL_FIELDS, FINISHED, HEADER, MAX_TEXT, PARSED, REPLY
 from sandbox.quoting import quoted
 from sandbox.status import Status
@@ -36,6 +37,39 @@ _FIRST, _LAST = min(Op), max(Op)
 
 _FAILURES = frozenset({Status.EXCEPTION, Status.CONTRACT_ERROR, Status.OUT_OF_MEMORY})
 """What a worker may say of one of its episodes."""
+
+
+class Table(Protocol):
+    """What episodes are played at: many of a grid (`envdata.episodes.Episodes`), or one of a model."""
+
+    questions: int
+    """Episodes in a group."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is open, how deep, and what was spent."""
+
+    @property
+    def confident(self) -> bool:
+        """Whether answers come with a confidence."""
+
+    def play(self, calls: Calls) -> Played:
+        """Apply calls of distinct episodes."""
+
+    def prune(self, episode: Ints, branch: Ints) -> Ints:
+        """PRUNE one branch an entry; returns `Refusal` values."""
+
+    def answer(self, episode: int, label: int | None, status: int) -> Refusal:
+        """ANSWER."""
+
+    def fail(self, episode: int, status: int, why: str) -> Refusal:
+        """End an episode without an answer."""
+
+    def note(self, episode: int, text: str) -> None:
+        """Put a controller's remark into the trace."""
+
+    def answer_text(self, episode: int, code: int) -> str:
+        """How an answer code is spelt."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +114,7 @@ class _Calls:
         )
 
 
-def serve(episodes: Episodes, frames: list[Frame], *, show_answers: bool) -> tuple[dict[int, bytes], list[Broken]]:
+def serve(episodes: Table, frames: list[Frame], *, show_answers: bool) -> tuple[dict[int, bytes], list[Broken]]:
     """Apply the frames' calls; returns the reply to send to each group, and the frames that are broken.
 
     A broken frame changes nothing. A group that has no call to be answered gets no reply.
@@ -100,7 +134,7 @@ def serve(episodes: Episodes, frames: list[Frame], *, show_answers: bool) -> tup
     return _replies(episodes, frames, frame_of, calls, played, show_answers), broken
 
 
-def _apply_others(episodes: Episodes, frames: list[Frame], parsed: _Calls) -> list[Broken]:
+def _apply_others(episodes: Table, frames: list[Frame], parsed: _Calls) -> list[Broken]:
     """PRUNE, NOTE, ANSWER and FAIL; returns the frames with one that no worker of ours sends."""
     broken = []
     prunes = np.flatnonzero(parsed.op == _PRUNE)
@@ -115,7 +149,7 @@ def _apply_others(episodes: Episodes, frames: list[Frame], parsed: _Calls) -> li
     return broken
 
 
-def _parse(episodes: Episodes, frames: list[Frame]) -> tuple[_Calls, list[Broken]]:
+def _parse(episodes: Table, frames: list[Frame]) -> tuple[_Calls, list[Broken]]:
     """The calls of all frames that make sense, and the frames that do not."""
     heads = [HEADER.unpack_from(frame.data) for frame in frames]
     tables, lists = [], []
@@ -210,7 +244,7 @@ def _wrong(columns: Ints, frame_of: Ints, sizes: Ints, questions: int) -> dict[i
     return why
 
 
-def _end_or_note(episodes: Episodes, parsed: _Calls, at: int) -> str | None:
+def _end_or_note(episodes: Table, parsed: _Calls, at: int) -> str | None:
     """Apply ANSWER, FAIL or NOTE; returns why it is not one a worker sends."""
     episode, op, value = int(parsed.episode[at]), int(parsed.op[at]), int(parsed.value[at])
     if op == Op.ANSWER:
@@ -229,7 +263,7 @@ def _end_or_note(episodes: Episodes, parsed: _Calls, at: int) -> str | None:
 
 
 def _replies(
-    episodes: Episodes, frames: list[Frame], frame_of: Ints, calls: Calls, played: Played, show_answers: bool
+    episodes: Table, frames: list[Frame], frame_of: Ints, calls: Calls, played: Played, show_answers: bool
 ) -> dict[int, bytes]:
     """One reply a frame that has calls to be answered."""
     settled = played.settled
@@ -241,7 +275,7 @@ def _replies(
     tokens = episodes.ledger.tokens[calls.episode]
     labels = played.label.astype(np.int32)
     flags = settled.finished[detailed] * np.uint8(FINISHED) + played.parsed[detailed] * np.uint8(PARSED)
-    with_confidence = episodes.grid.arrays.confidences is not None
+    with_confidence = episodes.confident
     starts = first_of_each(frame_of)
     bounds = [*starts.tolist(), n]
     ends = np.concatenate([[0], np.cumsum(counts)])[bounds]
@@ -282,7 +316,7 @@ def _details(calls: Calls, played: Played, counts: Ints) -> tuple[Bools, Ints, n
     return plain, detailed, details
 
 
-def _spellings(episodes: Episodes, group: int, place: Ints, played: Played, a: int, b: int) -> bytes:
+def _spellings(episodes: Table, group: int, place: Ints, played: Played, a: int, b: int) -> bytes:
     """How the answers that some targets revealed first are spelt, for a run that shows them."""
     said: dict[tuple[int, int], str] = {}
     fresh = np.flatnonzero(played.fresh[a:b])

@@ -18,6 +18,7 @@ from envdata.collect.cutting import cuts
 from envdata.collect.engine import CollectError, Decoded, Engine, Prompt, Sampler
 from envdata.collect.extraction import NO_ANSWER, Token, mean_logprob, shifted
 from envdata.collect.questions import Question
+from envdata.collect.reading import Reader
 from envdata.collect.settings import Settings
 
 PROBES_A_REQUEST = 256
@@ -88,14 +89,18 @@ async def together() -> AsyncIterator[asyncio.TaskGroup]:
 
 
 @dataclass(frozen=True)
-class _Probe:
+class Probe:
+    """What a probe found."""
+
     answer: str
     confidence: float
+    """Mean log-probability of the answer's tokens."""
     tokens: int
+    """Decoded, up to where the answer is closed."""
 
 
 @dataclass(frozen=True)
-class _Cut:
+class Cut:
     """A trace's first tokens, and the text they have to be continued with."""
 
     pieces: Prompt
@@ -116,7 +121,7 @@ class _Prober:
         self._asked: dict[Prompt, asyncio.Future[Decoded]] = {}
         """By what the model is to continue: cuts before and inside a closing come to the same there."""
 
-    async def probe(self, traces: Sequence[Decoded]) -> list[list[_Probe]]:
+    async def probe(self, traces: Sequence[Decoded]) -> list[list[Probe]]:
         """Give the probes of each trace, cut after cut."""
         cut_traces = [
             [self._cut(trace, length) for length in cuts(len(trace.pieces), self._settings.interval)]
@@ -141,37 +146,41 @@ class _Prober:
             for key, reply in zip(part, replies, strict=True):
                 self._asked[key].set_result(reply)
 
-    def _key(self, cut: _Cut) -> Prompt:
+    def _key(self, cut: Cut) -> Prompt:
         pieces = (*cut.pieces, *self._closings[cut.closing or ""])
         # One text is one prompt, however it is cut into pieces.
         return pieces if all(isinstance(piece, int) for piece in pieces) else ("".join(map(str, pieces)),)
 
-    def _cut(self, trace: Decoded, length: int) -> _Cut:
+    def _cut(self, trace: Decoded, length: int) -> Cut:
         tokens = trace.tokens[:length]
         text = trace.written[: tokens[-1].end]
         thinks = self._reader.thinks(trace.written, trace.finish_reason)
-        return _Cut(trace.pieces[:length], tokens, text, thinks, self._reader.closing_of(text, thinks))
+        return Cut(trace.pieces[:length], tokens, text, thinks, self._reader.closing_of(text, thinks))
 
-    async def _read(self, cut: _Cut) -> _Probe:
-        """Read the answer of a cut trace once it was continued, or as it stands if it needed no more."""
+    async def _read(self, cut: Cut) -> Probe:
         reply = None if cut.closing is None else await self._asked[self._key(cut)]
-        before = cut.text + (cut.closing or "")
-        decoded = shifted(reply.tokens, len(before)) if reply else []
-        text = before + (reply.text if reply else "")
-        # The stop string that ended the probe is what closes an answer; it is decoded, but no part of the text.
-        written = before + (reply.written if reply else "")
-        found = self._reader.find(text, cut.thinks)
-        if found is None:
-            return _Probe(NO_ANSWER, mean_logprob(decoded, 0, 0), len(decoded))
-        # A cut inside the written answer leaves a part of it to the trace and a part to the probe: both count.
-        confidence = mean_logprob([*cut.tokens, *decoded], found.start, found.end)
-        end = self._reader.end_of_answer(written, cut.thinks)
-        # Whoever probes live stops where the answer is closed; what the model wrote after that costs nothing.
-        cost = len(decoded) if end is None else sum(token.start <= end for token in decoded)
-        return _Probe(found.answer, confidence, cost)
+        return read_cut(self._reader, cut, reply)
 
 
-def _branch(trace: Decoded, probes: Sequence[_Probe] | None, settings: Settings) -> Branch:
+def read_cut(reader: Reader, cut: Cut, reply: Decoded | None) -> Probe:
+    """Read the answer of a cut trace once it was continued, or as it stands if it needed no more."""
+    before = cut.text + (cut.closing or "")
+    decoded = shifted(reply.tokens, len(before)) if reply else []
+    text = before + (reply.text if reply else "")
+    # The stop string that ended the probe is what closes an answer; it is decoded, but no part of the text.
+    written = before + (reply.written if reply else "")
+    found = reader.find(text, cut.thinks)
+    if found is None:
+        return Probe(NO_ANSWER, mean_logprob(decoded, 0, 0), len(decoded))
+    # A cut inside the written answer leaves a part of it to the trace and a part to the probe: both count.
+    confidence = mean_logprob([*cut.tokens, *decoded], found.start, found.end)
+    end = reader.end_of_answer(written, cut.thinks)
+    # Whoever probes live stops where the answer is closed; what the model wrote after that costs nothing.
+    cost = len(decoded) if end is None else sum(token.start <= end for token in decoded)
+    return Probe(found.answer, confidence, cost)
+
+
+def _branch(trace: Decoded, probes: Sequence[Probe] | None, settings: Settings) -> Branch:
     reader = settings.reader
     found = reader.find(trace.text, reader.thinks(trace.written, trace.finish_reason))
     return Branch(

@@ -143,5 +143,11 @@ class Engine(Sampler, Protocol):
     async def encode(self, text: str) -> Prompt:
         """Give the pieces of a text in the middle of a prompt."""
 
+    async def extend(self, prompt: Prompt, sampling: Sampling, seed: int) -> Decoded:
+        """Draw one continuation of a prompt."""
+
+    async def context(self) -> int | None:
+        """How many tokens the model takes, prompt and continuation together; None where the engine does not tell."""
+
     async def answer(self, prompts: Sequence[Prompt], max_tokens: int, stop: Sequence[str]) -> list[Decoded]:
         """Continue each prompt greedily, in the order given."""

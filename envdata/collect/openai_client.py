@@ -81,6 +81,12 @@ class Client:
             # Neither is needed to collect; a server without them is told apart by its URL alone.
             return "OpenAI-compatible server", None
 
+    async def context(self) -> int | None:
+        """The model's context in tokens, as vLLM's server lists it (`max_model_len`); None where it is not told."""
+        models = await self._try(self._sdk.models.list)
+        told = [(model.model_extra or {}).get("max_model_len") for model in models.data or () if model.id == self.model]
+        return told[0] if told and isinstance(told[0], int) else None
+
     async def close(self) -> None:
         """Close the connections."""
         await self._sdk.close()

@@ -138,6 +138,15 @@ class OpenAIServer:
                 request.cancel()
             await asyncio.gather(*requests, return_exceptions=True)
 
+    async def extend(self, prompt: Prompt, sampling: Sampling, seed: int) -> Decoded:
+        """Draw one continuation, in a request of its own."""
+        ((_, drawn),) = await self._draw(prompt, 0, 1, sampling, seed)
+        return drawn
+
+    async def context(self) -> int | None:
+        """What vLLM's server says of its model."""
+        return await self._client.context()
+
     async def answer(self, prompts: Sequence[Prompt], max_tokens: int, stop: Sequence[str]) -> list[Decoded]:
         """Continue all prompts in one request; one by one where prompts are texts."""
         if not prompts:

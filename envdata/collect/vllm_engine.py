@@ -101,15 +101,7 @@ class VLLMEngine:
     ) -> AsyncIterator[list[tuple[int, Decoded]]]:
         """Draw `count` traces, each a request of its own with a seed of its own."""
         prompt = await self.prompt(asked)
-        params: dict[str, Any] = {
-            "max_tokens": sampling.max_tokens,
-            "stop": list(sampling.stop),
-            "logprobs": 0,
-            "skip_special_tokens": False,
-        }
-        for name in ("temperature", "top_p", "top_k", "min_p"):
-            if (value := getattr(sampling, name)) is not None:
-                params[name] = value
+        params = _params(sampling)
 
         async def draw(number: int) -> tuple[int, Decoded]:
             async with self._slots:
@@ -123,6 +115,14 @@ class VLLMEngine:
             for one in drawing:
                 one.cancel()
             await asyncio.gather(*drawing, return_exceptions=True)
+
+    async def extend(self, prompt: Prompt, sampling: Sampling, seed: int) -> Decoded:
+        """Draw one continuation."""
+        return await self._decode(prompt, {**_params(sampling), "seed": seed})
+
+    async def context(self) -> int | None:
+        """The model's context, in tokens."""
+        return int(self._llm.model_config.max_model_len)
 
     async def answer(self, prompts: Sequence[Prompt], max_tokens: int, stop: Sequence[str]) -> list[Decoded]:
         """Continue all prompts in one batch."""
@@ -218,8 +218,12 @@ class VLLMEngine:
                     self._add(engine, str(number), order, loop, waiting)
                 else:
                     order()
-            for output in engine.step():
-                if output.finished:
+            # What nobody waits for any more is not decoded any further.
+            for name in [name for name, reply in waiting.items() if reply.cancelled()]:
+                engine.abort_request([name])
+                del waiting[name]
+            for output in engine.step() if waiting else ():
+                if output.finished and output.request_id in waiting:
                     loop.call_soon_threadsafe(_settle, waiting.pop(output.request_id), output)
 
     def _add(
@@ -254,6 +258,20 @@ class VLLMEngine:
             else:
                 # It fails at the model that is gone, and says so where it is awaited.
                 order()
+
+
+def _params(sampling: Sampling) -> dict[str, Any]:
+    """Give the arguments of vLLM's SamplingParams for traces."""
+    params: dict[str, Any] = {
+        "max_tokens": sampling.max_tokens,
+        "stop": list(sampling.stop),
+        "logprobs": 0,
+        "skip_special_tokens": False,
+    }
+    for name in ("temperature", "top_p", "top_k", "min_p"):
+        if (value := getattr(sampling, name)) is not None:
+            params[name] = value
+    return params
 
 
 def _settle(reply: "asyncio.Future[Any]", result: object) -> None:
