@@ -41,7 +41,7 @@ class RoundFolder:
 
     @property
     def traces(self) -> Path:
-        """Traces of the finalists at three β, repeat 0."""
+        """Traces of the finalists, or of the baselines, at three β, repeat 0."""
         return self.path / "traces.parquet"
 
     @property

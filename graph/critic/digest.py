@@ -71,7 +71,7 @@ def digests(traces: pa.Table, label: str, recorded: Mapping[str, Recorded], ceil
         kinds: Counter[str] = Counter()
         examples: dict[str, list[str]] = {kind: [] for kind in KINDS}
         for grid, question, story in told:
-            for kind in _kinds(story, recorded[grid], question, ceiling):
+            for kind in kinds_of(story, recorded[grid], question, ceiling):
                 kinds[kind] += 1
                 if len(examples[kind]) < EXAMPLES:
                     examples[kind].append(f"{places[grid]}/{question}")
@@ -96,7 +96,8 @@ def digests(traces: pa.Table, label: str, recorded: Mapping[str, Recorded], ceil
     return found
 
 
-def _kinds(story: Story, recorded: Recorded, question: int, ceiling: int) -> Iterator[str]:
+def kinds_of(story: Story, recorded: Recorded, question: int, ceiling: int) -> Iterator[str]:
+    """The kinds (`KINDS`) that one episode is counted under; none for one that is right and did not overspend."""
     right = recorded.gold[question]
     if story.answer == right:
         if story.after_change > OVERSPENT and len(story.opened) > 1:

@@ -16,10 +16,14 @@ def evaluate_baselines(context: Context, state: State) -> State:
     """Play all seven over the same β and repeats as finalists."""
     settings, folder = context.settings, context.folder.round(0)
     Journal(folder.transcript).record("baselines")
-    plans = [Plan(Candidate.parse(name), settings.grids, settings.betas, settings.repeats) for name in SHIPPED]
+    plans = [
+        Plan(Candidate.parse(name), settings.grids, settings.betas, settings.repeats, settings.traced)
+        for name in SHIPPED
+    ]
     with context.teller.episodes("baselines") as progress:
         evaluation = context.evaluator.evaluate(plans, progress)
     write_table(evaluation.episodes, folder.evaluation)
+    write_table(evaluation.traces, folder.traces)
     curves = {name: Curve.from_episodes(evaluation.episodes, name, settings.grids) for name in SHIPPED}
     low, high = _range(curves, context.objective)
     yardstick = Yardstick(context.objective, low, high, context.questions)
