@@ -83,7 +83,7 @@ def collect_command(**given: Any) -> None:
     """
     out: Path = given["out"]
     try:
-        settings = _settings(given)
+        settings = make_settings(given)
         default = CHAT_TEMPLATE if given["chat"] else DEFAULT_TEMPLATE
         template: Path | None = given["template"]
         questions = load_questions(given["spec"], template.read_text("utf-8") if template else default)
@@ -117,7 +117,8 @@ async def _collect_on_cluster(
         await crew.close()
 
 
-def _settings(given: dict[str, Any]) -> Settings:
+def make_settings(given: dict[str, Any]) -> Settings:
+    """What the options say of how a model is asked, cut, probed and read; raises UsageError, ValueError."""
     chat, probes = given["chat"], given["probes"]
     if not chat:
         for name in ("system", "begin", "chat_args", "chat_template"):
@@ -129,7 +130,7 @@ def _settings(given: dict[str, Any]) -> Settings:
         raise click.UsageError("--interval has no meaning with --no-probe: each branch is one interval")
     if not probes and given["server"] and (given["begin"] or given["chat_template"]):
         raise click.UsageError("--begin and --chat-template have no meaning with --no-probe: the server writes it all")
-    closing = _line_ends(given["closing"] or (BOXED_CLOSING if chat or given["think"] else TEXT_CLOSING))
+    closing = line_ends(given["closing"] or (BOXED_CLOSING if chat or given["think"] else TEXT_CLOSING))
     boxed = closing.rstrip().endswith("\\boxed{")
     kind = cast("Kind", given["answers"] or ("math" if boxed else "number"))
     marker = given["marker"]
@@ -142,15 +143,15 @@ def _settings(given: dict[str, Any]) -> Settings:
             given["top_k"],
             given["min_p"],
             given["max_tokens"],
-            tuple(map(_line_ends, given["stop"])),
+            tuple(map(line_ends, given["stop"])),
         ),
         probes=probes,
         closing=closing,
         probe_tokens=given["probe_tokens"] or (32 if boxed else 8),
-        probe_stop=tuple(map(_line_ends, given["probe_stop"])),
-        answers=AnswerRule(_line_ends(marker), kind) if marker else AnswerRule.after(closing, kind),
+        probe_stop=tuple(map(line_ends, given["probe_stop"])),
+        answers=AnswerRule(line_ends(marker), kind) if marker else AnswerRule.after(closing, kind),
         thinking=Thinking(*given["think"]) if given["think"] else None,
-        chat=Chat(given["system"], _line_ends(given["begin"]), _pairs(given["chat_args"])) if chat else None,
+        chat=Chat(given["system"], line_ends(given["begin"]), pairs(given["chat_args"])) if chat else None,
         seed=given["seed"],
         keep_text=given["text"],
     )
@@ -180,7 +181,7 @@ def _engine(given: dict[str, Any], settings: Settings) -> Sampler:
 
 
 def _vllm_arguments(given: dict[str, Any]) -> dict[str, Any]:
-    arguments = _pairs(given["vllm_args"])
+    arguments = pairs(given["vllm_args"])
     for option, name in (("tensor_parallel", "tensor_parallel_size"), ("data_parallel", "data_parallel_size")):
         if given[option] is not None:
             arguments[name] = given[option]
@@ -189,7 +190,7 @@ def _vllm_arguments(given: dict[str, Any]) -> dict[str, Any]:
 
 def _enough(given: dict[str, Any], settings: Settings) -> int:
     """So many questions that vLLM always has another trace to fill a free place with."""
-    places = int(_pairs(given["vllm_args"]).get("max_num_seqs", 256))
+    places = int(pairs(given["vllm_args"]).get("max_num_seqs", 256))
     return 1 + -(-2 * places // settings.branches)
 
 
@@ -200,17 +201,18 @@ def _source(given: dict[str, Any]) -> Source:
     return Source(model, given["description"], named, {path.name: _sha256(path) for path in given["weights"]})
 
 
-def _pairs(given: tuple[str, ...]) -> dict[str, Any]:
-    pairs: dict[str, Any] = {}
+def pairs(given: tuple[str, ...]) -> dict[str, Any]:
+    """NAME=VALUE options as a dict; values are JSON or text."""
+    found_pairs: dict[str, Any] = {}
     for text in given:
         name, found, value = text.partition("=")
         if not found or not name:
             raise click.UsageError(f"{text!r} is not NAME=VALUE")
         try:
-            pairs[name] = json.loads(value)
+            found_pairs[name] = json.loads(value)
         except ValueError:
-            pairs[name] = value
-    return pairs
+            found_pairs[name] = value
+    return found_pairs
 
 
 def _report(outcome: Outcome, out: Path) -> None:
@@ -218,13 +220,19 @@ def _report(outcome: Outcome, out: Path) -> None:
     usage = outcome.usage
     cached = "" if usage.cached is None else f", {usage.cached:,} of them from the prefix cache"
     click.echo(f"{usage.decoded:,} tokens decoded; prompts of {usage.prompt:,} tokens{cached}", err=True)
+    if outcome.given_up:
+        click.echo(
+            f"{outcome.given_up} answers took too long to be read as mathematics and are compared as text; the grid's "
+            "provenance lists them (given_up)",
+            err=True,
+        )
     for question, error in outcome.left_out.items():
         click.echo(f"left out: {question[:60]!r}: {error}", err=True)
     if outcome.left_out:
         click.echo("The same command asks the left-out questions again.", err=True)
 
 
-def _line_ends(text: str) -> str:
+def line_ends(text: str) -> str:
     r"""Turn a typed \n into a line end, which no shell makes easy to type."""
     return text.replace("\\n", "\n")
 
