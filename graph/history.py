@@ -12,6 +12,7 @@ from graph.context import curves_of, questions_of, source_of
 from graph.curves import Curve, Questions
 from graph.folder import RunFolder, read_json
 from graph.settings import Pinned, RunError, RunSettings
+from graph.tables import Tables
 from sandbox.candidate import SHIPPED
 
 
@@ -47,6 +48,11 @@ class History:
     frontier: pa.Table | None
     result: dict[str, Any] | None
     """What `result.json` holds; None for a run that has not ended."""
+
+    @property
+    def tables(self) -> Tables:
+        """The run as Arrow tables: candidates, knobs, rounds, episodes, traces, calls, drafts."""
+        return Tables(self)
 
     def search_questions(self) -> Questions:
         """Those of the search set. Raises GridError if a grid has gone."""

@@ -89,7 +89,7 @@ class RunSettings:
     no_traces: bool = False
     """Ablation: the digest of the traces is withheld."""
     no_critic: bool = False
-    """Ablation: nobody reasons about the measurements."""
+    """Ablation: briefs are told neither measurements nor diagnoses, and nobody reasons about them."""
     no_history: bool = False
     """Ablation: only the previous round's best is shown."""
     agent_tries: int = 10

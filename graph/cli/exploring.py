@@ -84,7 +84,7 @@ def explorer_options(command: Command) -> Command:
             _flag("--no-feedback", "Independent samples: every round without history. To compare the search with."),
             _flag("--no-beta", "Ablation: free knobs instead of one β."),
             _flag("--no-traces", "Ablation: without the digest of traces."),
-            _flag("--no-critic", "Ablation: without a reasoned critique."),
+            _flag("--no-critic", "Ablation: briefs without measurements and diagnoses; nobody reasons on them."),
             _flag("--no-history", "Ablation: without what was tried before the last round's best."),
             click.option("--agent-tries", type=click.IntRange(0), default=RunSettings.agent_tries, show_default=True,
                          help="Drafts that a coding agent may have evaluated, a round."),

@@ -39,6 +39,8 @@ def print_summary(result: dict[str, Any], path: Path, stream: TextIO) -> None:
     selected = NAMES.get(result["selected"], result["selected"])
     where = "a baseline: no candidate scored better" if result["incumbent"] else f"of round {result['round']}"
     console.print(f"selected: {selected}, {where}")
+    for line in caveats(result):
+        console.print(Text(line))
     for what, key in (("the best baseline", "best_baseline"), ("the best of round 1", "round_1_best")):
         if result[key] is not None:
             other = f"{what} ({NAMES.get(result[key], result[key])})"
@@ -59,6 +61,25 @@ def print_summary(result: dict[str, Any], path: Path, stream: TextIO) -> None:
         console.print(line, soft_wrap=True)
     folder = RunFolder(path)
     console.print(f"controller: {folder.selected}\nreport: {folder.report}\npicture: {folder.picture}", soft_wrap=True)
+
+
+def caveats(result: dict[str, Any]) -> list[str]:
+    """What speaks against the selected candidate although it scored best. Empty for runs of before this was kept."""
+    lines = []
+    if result.get("same_as"):
+        lines.append(f"  it acts exactly as {result['same_as']} does: a duplicate")
+    changes = [_CHANGES[name] for name in result.get("breaks_invariance", ())]
+    if changes:
+        lines.append(f"  it breaks the contract: some episodes ended otherwise {', and '.join(changes)}")
+    return lines
+
+
+_CHANGES = {
+    "by_itself": "when played again",
+    "renamed": "when answers were renamed",
+    "reordered": "when questions came in another order",
+    "together": "when answers were renamed and questions reordered at once",
+}
 
 
 def spending(total: dict[str, Any]) -> list[str]:

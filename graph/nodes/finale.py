@@ -59,6 +59,7 @@ def result(context: Context, label: str, number: int, state: State) -> dict[str,
         "rounds": state["round"] - 1,
         "stopped": state.get("stopped"),
         "incumbent": number == 0,
+        **_caveats(context, label, number),
         "best_baseline": best_baseline,
         "round_1_best": first_best,
         "objective": settings.objective,
@@ -74,6 +75,17 @@ def result(context: Context, label: str, number: int, state: State) -> dict[str,
         other = Yardstick(context.objective, yardstick.low, yardstick.high, questions_of(settings.heldout))
         said["heldout"] = _figures(other, heldout, label, best_baseline, None)
     return said
+
+
+def _caveats(context: Context, label: str, number: int) -> dict[str, Any]:
+    """What the critic has against the selected candidate: whom it acts as, and the changes it does not bear.
+
+    Neither keeps a candidate from being selected, so a result that is read on its own has to say so.
+    """
+    said = read_json(context.folder.round(number).measures)[label]["contract"] if number else {}
+    changes = said.get("invariance") or {}
+    broken = [name for name in ("by_itself", "renamed", "reordered", "together") if changes.get(name)]
+    return {"same_as": said.get("same_as"), "breaks_invariance": broken}
 
 
 def _replays(context: Context, before: int) -> dict[str, int]:
