@@ -3,7 +3,8 @@
 A token is one character and its id the character's code point, after a start token (id 2). The toy solves
 "What is A * B?" in one of eight ways, drawn by the seed: the first character it writes says which, so that every
 continuation of a prefix is the rest of one and the same trace. Way k thinks for some words and comes to A * B, the ways
-c and f to one more; way g ends without an answer. Made to answer, it gives the last number that stands there, else 0.
+c and f to one more; way g ends without an answer. In a chat the answer stands in a box. Made to answer, it gives the
+last number that stands there, else 0.
 
 It knows who is being served: a client that goes away is counted, and what it asked for ends.
 """
@@ -69,7 +70,10 @@ def continued(text: str, seed: int, ways: str) -> str:
     a, b = (int(n) for n in re.findall(r"What is (\d+) \* (\d+)\?", text)[-1])
     prefix = re.split(r"Reasoning:|<assistant>", text)[-1]
     letter = prefix[0] if prefix else ways[seed % len(ways)]
-    return way(letter, a, b)[len(prefix) :]
+    whole = way(letter, a, b)
+    if "<assistant>" in text:
+        whole = re.sub(r"\nAnswer: (\d+)(.|\n)*", r"\nIt is \\boxed{\1}.", whole)
+    return whole[len(prefix) :]
 
 
 def answered(text: str) -> str:

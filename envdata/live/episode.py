@@ -71,8 +71,8 @@ class LiveEpisode:
 
     @property
     def final_answer(self) -> str | None:
-        """What it was answered with."""
-        return None if self._answer < 0 else self.book.texts[self._answer]
+        """What it was answered with; None also for a label that is no answer."""
+        return None if self._answer < 0 or not self.book.parsed(self._answer) else self.book.texts[self._answer]
 
     def play(self, calls: Calls) -> Played:
         """Apply one call. Raises CollectError where the model fails; what was decoded until then is counted."""

@@ -1,0 +1,142 @@
+"""What goes wrong live: a clear error or the majority of what there was, never a hang, never a branch left running."""
+
+import asyncio
+import time
+
+import pytest
+
+from envdata.collect.engine import CollectError
+from sandbox.backends.base import Limits
+from sandbox.solving import Solution, SolveError, Solver
+from sandbox.solving.two_lines import served
+from sandbox.status import Status
+from tests.live_model import Toy
+from tests.sandbox.solving.conftest import QUESTION, Solve, asking
+from tests.sandbox.solving.test_solving import controller
+
+
+def _settled(toy: Toy) -> None:
+    """Wait until the server has noticed who went away."""
+    deadline = time.monotonic() + 10
+    while toy.active and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert toy.active == 0
+
+
+def test_a_server_that_goes_away_is_an_error_with_what_there_was(solve: Solve, toy: Toy) -> None:
+    toy.gone_after = 14
+    with pytest.raises(SolveError, match="cannot be reached") as failed:
+        solve("sc", 0.9, retries=0, ask=asking(interval=8))
+    assert failed.value.solution.failed_by == "model"
+    toy.sampled, toy.gone_after = 0, 12
+    fallen = solve("cmc", 1.0, retries=0, on_failure="majority")
+    assert fallen.failed_by == "model"
+    assert fallen.answer is not None
+    assert fallen.cost.decoded > 0
+
+
+def test_no_answer_at_all_is_an_error_even_with_the_majority(solve: Solve, toy: Toy) -> None:
+    toy.gone_after = 0
+    with pytest.raises(SolveError, match="cannot be reached"):
+        solve("sc", retries=0, on_failure="majority")
+
+
+def test_a_server_that_is_not_there(solve: Solve) -> None:
+    async def run() -> None:
+        async with Solver(served("http://127.0.0.1:9/v1", "toy", retries=0), asking()):
+            pass
+
+    with pytest.raises(CollectError, match="cannot be reached"):
+        asyncio.run(run())
+
+
+def test_a_busy_server_is_asked_again(solve: Solve, toy: Toy) -> None:
+    toy.busy = 3
+    solution = solve("sc")
+    assert solution.failed_by is None
+    assert toy.sampled == len(solution.branches) + 3
+    toy.busy = 1000
+    with pytest.raises(SolveError, match="429"):
+        solve("sc", retries=0)
+
+
+def test_a_slow_server_ends_with_the_requests_time(solve: Solve, toy: Toy) -> None:
+    toy.holds = True
+    with pytest.raises(SolveError, match=r"did not answer within 0\.3 s"):
+        solve("sc", retries=0, timeout=0.3)
+    toy.holds = False
+    _settled(toy)
+
+
+def test_an_episode_ends_in_time_and_leaves_no_branch(solve: Solve, toy: Toy) -> None:
+    toy.holds = True
+    with pytest.raises(SolveError, match=r"no answer within 0\.5 s"):
+        solve("sc", seconds=0.5)
+    _settled(toy)
+    assert toy.left >= 8
+    assert not solve_ok(solve, toy).failed_by
+
+
+def solve_ok(solve: Solve, toy: Toy) -> Solution:
+    toy.holds = False
+    return solve("sc")
+
+
+def test_a_cancelled_question_leaves_no_branch(url: str, toy: Toy) -> None:
+    toy.holds = True
+
+    async def run() -> None:
+        async with Solver(served(url, "toy"), asking(), sandbox="process") as solver:
+            solving = asyncio.ensure_future(solver.solve(QUESTION, "sc"))
+            while not toy.active:
+                await asyncio.sleep(0.01)
+            solving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await solving
+            assert solver.running == 0
+
+    asyncio.run(run())
+    _settled(toy)
+    assert toy.left >= 8
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "why"),
+    [
+        ("b = episode.branch(4)\nraise RuntimeError('boom')", Status.EXCEPTION, "boom"),
+        ("b = episode.branch(4)\nimport os\nos._exit(3)", Status.PROTOCOL_ERROR, "exit status 3"),
+        ("b = episode.branch(4)\nreturn 'forty-two'", Status.CONTRACT_ERROR, "not None or an Answer"),
+        ("b = episode.branch(4)\nwhile True: pass", Status.TIMEOUT, "did not act within 0.5 s"),
+    ],
+)
+def test_a_controller_that_dies_in_the_middle(body: str, status: Status, why: str, solve: Solve, toy: Toy) -> None:
+    toy.ways = "ab"
+    limits = Limits(reply_seconds=0.5)
+    with pytest.raises(SolveError, match=why) as failed:
+        solve(controller(body), limits=limits, ask=asking(interval=40))
+    assert failed.value.solution.status == status
+    assert failed.value.solution.failed_by == "controller"
+    fallen = solve(controller(body), limits=limits, ask=asking(interval=40), on_failure="majority")
+    assert (fallen.answer, fallen.status) == ("42", status)
+
+
+def test_a_file_that_does_not_compile(solve: Solve) -> None:
+    with pytest.raises(SolveError, match="SyntaxError"):
+        solve(controller("return ("))
+
+
+def test_waiting_for_the_model_is_not_the_controllers_time(solve: Solve, toy: Toy) -> None:
+    toy.seconds = 0.4
+    body = "b = episode.branch(2)\nepisode.advance(b)\nepisode.finish(b)\nreturn b[0].answer"
+    solution = solve(controller(body), limits=Limits(reply_seconds=0.3, repeat_seconds=0.5))
+    assert solution.status == Status.OK
+
+
+@pytest.mark.bubblewrap
+def test_a_real_sandbox_ends_with_its_episode(solve: Solve) -> None:
+    solution = solve("cmc", sandbox="bubblewrap")
+    assert solution.answer == "42"
+    reach = controller("import socket\nsocket.create_connection(('127.0.0.1', 80))\nreturn None")
+    with pytest.raises(SolveError) as failed:
+        solve(reach, sandbox="bubblewrap")
+    assert failed.value.solution.failed_by == "controller"
