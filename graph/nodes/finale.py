@@ -84,8 +84,9 @@ def _caveats(context: Context, label: str, number: int) -> dict[str, Any]:
     """
     said = read_json(context.folder.round(number).measures)[label]["contract"] if number else {}
     changes = said.get("invariance") or {}
-    broken = [name for name in ("by_itself", "renamed", "reordered", "together") if changes.get(name)]
-    return {"same_as": said.get("same_as"), "breaks_invariance": broken}
+    alone = [name for name in ("by_itself", "renamed", "reordered") if changes.get(name)]
+    together = ["together"] if changes.get("together") else []
+    return {"same_as": said.get("same_as"), "breaks_invariance": alone or together}
 
 
 def _replays(context: Context, before: int) -> dict[str, int]:
