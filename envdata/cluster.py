@@ -9,7 +9,9 @@ import hashlib
 import importlib
 import importlib.util
 import logging
+import os
 import platform
+import socket
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +21,8 @@ PACKAGES = ("envdata", "sandbox")
 """The code that decides results."""
 SECONDS_TO_ANSWER = 120.0
 """For a node's first process, which has to start."""
+SECONDS_TO_CONNECT = 5.0
+"""To an address that was given. Ray itself would try for minutes."""
 
 
 class ClusterError(Exception):
@@ -52,6 +56,7 @@ def join() -> Cluster:
         raise ClusterError(f"Ray is not installed ({error}); pip install 'autotts[ray]'") from None
     ours = not ray.is_initialized()
     if ours:
+        _make_sure_that_it_listens(os.environ.get("RAY_ADDRESS", ""))
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR)
         # Ray raises what its many parts raise; the text is what helps.
@@ -66,6 +71,21 @@ def join() -> Cluster:
         if ours:
             ray.shutdown()
         raise
+
+
+def _make_sure_that_it_listens(address: str) -> None:
+    """Raise ClusterError unless a connection to HOST:PORT is taken; words such as auto and local are Ray's affair."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_CONNECT).close()
+    except (OSError, OverflowError) as error:
+        why = "no answer" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or str(error)
+        raise ClusterError(
+            f"no Ray cluster can be joined at {address} ({why}); look at RAY_ADDRESS, or start one there with "
+            "ray start --head"
+        ) from None
 
 
 def identity() -> dict[str, str]:

@@ -53,7 +53,8 @@ class MathProcess:
                 self.given_up += 1
                 return None
             reply: dict[str, Any] = json.loads(line)
-            return reply
+            self.given_up += not reply
+            return reply or None
 
     def close(self) -> None:
         """End the process."""

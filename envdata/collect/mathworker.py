@@ -5,7 +5,8 @@ and what a model writes for an answer can keep SymPy busy for ever inside one C 
 which nothing but the system can end. So every request has a limit on processor time that the kernel enforces by ending
 this process, and the whole of it one on memory. Processor time, not the clock's: a busy machine changes no answer.
 
-Requests: {"read": text} gives {"spelling", "kind", "near"}; {"same": [a, b]} gives {"same": true or false}.
+Requests: {"read": text} gives {"spelling", "kind", "near"}; {"same": [a, b]} gives {"same": true or false}. What takes
+too much memory gives {}.
 """
 
 import functools
@@ -78,7 +79,9 @@ def read(text: str) -> dict[str, Any]:
         return _number(plain_number(text)) or {"spelling": text, "kind": TEXT}
     try:
         return _read(text)
-    except (Exception, MemoryError):
+    except MemoryError:
+        return {}
+    except Exception:
         # Whatever a parser for arbitrary text trips over: the answer is compared as text then.
         return {"spelling": text, "kind": TEXT}
 
@@ -146,8 +149,8 @@ def _latex(found: Any, text: str) -> str:
     return text
 
 
-def same(a: str, b: str) -> bool:
-    """Whether math-verify takes two tidied answers for equal, either of them being the reference."""
+def same(a: str, b: str) -> bool | None:
+    """Whether math-verify takes two tidied answers for equal, either of them being the reference; None: too much."""
     from math_verify import verify
 
     left, right = expression(tidied(a)), expression(tidied(b))
@@ -155,7 +158,9 @@ def same(a: str, b: str) -> bool:
         return left is None and right is None and tidied(a).casefold() == tidied(b).casefold()
     try:
         return any(verify(*pair, timeout_seconds=None) for pair in ((left, right), (right, left)))
-    except (Exception, MemoryError):
+    except MemoryError:
+        return None
+    except Exception:
         return False
 
 
@@ -190,7 +195,11 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         _limit_processor_time()
-        reply = read(request["read"]) if "read" in request else {"same": same(*request["same"])}
+        if "read" in request:
+            reply = read(request["read"])
+        else:
+            found = same(*request["same"])
+            reply = {} if found is None else {"same": found}
         print(json.dumps(reply), file=out, flush=True)
 
 

@@ -45,13 +45,19 @@ class Parts:
         """Give the numbers of the questions that are finished."""
         return {int(file.stem.removeprefix("question-")) for file in self.folder.glob("question-*.json")}
 
-    def write(self, number: int, branches: list[Branch]) -> None:
-        """Keep a finished question."""
-        self._write(self._file(number), [asdict(branch) for branch in branches])
+    def write(self, number: int, branches: list[Branch], given_up: list[str]) -> None:
+        """Keep a finished question, and those of its answers that were too much to be read."""
+        content = {"branches": [asdict(branch) for branch in branches], "given_up": given_up}
+        self._write(self._file(number), content)
 
     def read(self, number: int) -> list[Branch]:
         """Give a finished question's branches."""
-        return [Branch(**record) for record in json.loads(self._file(number).read_text("utf-8"))]
+        return [Branch(**record) for record in self._content(number)["branches"]]
+
+    def given_up(self, number: int) -> list[str]:
+        """Give those answers of a finished question that were too much to be read."""
+        answers: list[str] = self._content(number)["given_up"]
+        return answers
 
     def close(self) -> None:
         """Let another process collect here."""
@@ -75,6 +81,10 @@ class Parts:
                     f"{_short(plan.get(key))}; give the same, choose another --out or delete the folder"
                 )
         return begun
+
+    def _content(self, number: int) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self._file(number).read_text("utf-8"))
+        return content
 
     def _file(self, number: int) -> Path:
         return self.folder / f"question-{number:05}.json"

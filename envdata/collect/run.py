@@ -49,6 +49,8 @@ class Outcome:
     """Questions in the grid."""
     left_out: dict[str, str]
     """Questions that the engine failed, by their text, with the last error."""
+    given_up: int
+    """Answers that took too long to be read as mathematics, and count as text."""
     usage: Usage
     """What this call's requests read and wrote, in tokens."""
 
@@ -100,6 +102,9 @@ async def _collect(
                 f"no question could be collected; the first failed with: {next(iter(left_out.values()))}"
             )
         provenance = {**parts.plan, "left_out": sorted(left_out)}
+        # By question in the grid: what a slower machine gives up decides which answers count together.
+        given_up = {str(place): parts.given_up(number) for place, number in enumerate(finished)}
+        provenance["given_up"] = {place: answers for place, answers in given_up.items() if answers}
         provenance["prompts"] = _prompts([questions[number] for number in finished])
         try:
             write_grid(out, _rows(parts, questions, finished), settings.interval, provenance)
@@ -112,7 +117,7 @@ async def _collect(
             parts.remove()
     finally:
         parts.close()
-    return Outcome(len(finished), left_out, crew.usage)
+    return Outcome(len(finished), left_out, sum(map(len, given_up.values())), crew.usage)
 
 
 async def _collect_missing(
@@ -130,7 +135,8 @@ async def _collect_missing(
             try:
                 branches = await crew.collect(questions[number], settings, progress.tokens)
                 # In a thread: comparing formulas takes its time, and other questions go on meanwhile.
-                branches = await asyncio.to_thread(spelt_branches, branches, questions[number].answer, speller)
+                gold = questions[number].answer
+                branches, given_up = await asyncio.to_thread(spelt_branches, branches, gold, speller)
             except QuestionFailedError as error:
                 left_out[questions[number].text] = str(error)
                 failures += 1
@@ -142,7 +148,7 @@ async def _collect_missing(
                 progress.failed(questions[number].text, str(error))
                 continue
             failures = 0
-            parts.write(number, branches)
+            parts.write(number, branches, given_up)
             progress.question()
 
     try:

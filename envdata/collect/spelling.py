@@ -39,6 +39,9 @@ class Speller(Protocol):
     def spell(self, gold: str, answers: Iterable[str]) -> dict[str, str]:
         """The spelling of each distinct answer of one question; `gold` is its reference answer, as `gold` gave it."""
 
+    def given_up(self, answers: Iterable[str]) -> list[str]:
+        """Those answers, sorted, that took more time or memory than one is worth and were compared as texts."""
+
     def close(self) -> None:
         """End what was started."""
 
@@ -70,6 +73,10 @@ class AsFound:
         """Each answer as it is."""
         return {answer: answer for answer in answers}
 
+    def given_up(self, answers: Iterable[str]) -> list[str]:
+        """None: texts are texts."""
+        return []
+
     def close(self) -> None:
         """Nothing was started."""
 
@@ -88,6 +95,8 @@ class Mathematical:
         self._rule = rule
         self._process = MathProcess()
         self._known: dict[str, _Read] = {}
+        self._given_up: set[str] = set()
+        """Answers that could not be read, and spellings that could not be compared with another."""
 
     def facts(self) -> dict[str, Any]:
         """The versions that readings depend on. Raises CollectError if a package is missing."""
@@ -112,6 +121,14 @@ class Mathematical:
             spelt[each.spelling] = (leader or each).spelling
         return {answer: spelt.get(each.spelling, NO_ANSWER) for answer, each in own.items()}
 
+    def given_up(self, answers: Iterable[str]) -> list[str]:
+        """As in `Speller`: of what was spelt so far, what could not be read, or not be compared with some other."""
+        return sorted(
+            answer
+            for answer in set(answers)
+            if answer in self._given_up or (answer in self._known and self._known[answer].spelling in self._given_up)
+        )
+
     def close(self) -> None:
         """End the process that reads answers."""
         self._process.close()
@@ -121,7 +138,10 @@ class Mathematical:
             return _Read(NO_ANSWER, TEXT, None)
         known = self._known.get(answer)
         if known is None:
-            said = self._process.ask({"read": answer}) or {"spelling": " ".join(answer.split()), "kind": TEXT}
+            said = self._process.ask({"read": answer})
+            if said is None:
+                self._given_up.add(answer)
+                said = {"spelling": " ".join(answer.split()), "kind": TEXT}
             near = said.get("near")
             known = _Read(said["spelling"], said["kind"], complex(*near) if near else None)
             self._known[answer] = known
@@ -138,7 +158,10 @@ class Mathematical:
             if apart > NEAR and apart > NEAR * max(abs(a.near), abs(b.near)):
                 return False
         said = self._process.ask({"same": [a.spelling, b.spelling]})
-        return said is not None and bool(said["same"])
+        if said is None:
+            self._given_up.update((a.spelling, b.spelling))
+            return False
+        return bool(said["same"])
 
 
 def spelt_questions(questions: Sequence[Question], speller: Speller) -> list[Question]:
@@ -153,11 +176,11 @@ def spelt_questions(questions: Sequence[Question], speller: Speller) -> list[Que
     return spelt
 
 
-def spelt_branches(branches: Sequence[Branch], gold: str, speller: Speller) -> list[Branch]:
-    """The branches of one question with all their answers spelt."""
+def spelt_branches(branches: Sequence[Branch], gold: str, speller: Speller) -> tuple[list[Branch], list[str]]:
+    """The branches of one question with all their answers spelt, and the answers that were given up (`Speller`)."""
     found = {answer for branch in branches for answer in (branch.final_answer, *branch.probe_answers)}
     spelling = speller.spell(gold, found)
-    return [
+    spelt = [
         replace(
             branch,
             final_answer=spelling[branch.final_answer],
@@ -165,3 +188,4 @@ def spelt_branches(branches: Sequence[Branch], gold: str, speller: Speller) -> l
         )
         for branch in branches
     ]
+    return spelt, speller.given_up({gold, *found})

@@ -100,7 +100,7 @@ def test_a_grid_from_each_engine(tmp_path, chat):
     assert "from the prefix cache" in said
     for name, content in kept.items():
         number = int(name.removeprefix("question-").removesuffix(".json"))
-        branches = json.loads(content)
+        branches = json.loads(content)["branches"]
         assert [row["text"] for row in in_this_process if row["question_id"] == number] == [b["text"] for b in branches]
 
     # The same prompts, seeds and weights: where both drew the same trace, their greedy probes agree.

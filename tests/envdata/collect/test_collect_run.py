@@ -11,6 +11,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from envdata.collect.engine import CannotContinueError, CollectError, EngineGoneError, Sampling
 from envdata.collect.openai_client import Client
@@ -19,6 +20,7 @@ from envdata.collect.questions import Question
 from envdata.collect.run import Source, collect
 from envdata.collect.settings import Settings
 from envdata.grid import Grid
+from graph.cli.collect import collect_command
 from tests.envdata.collect.completions_server import Behaviour, serving
 
 QUESTIONS = [
@@ -213,17 +215,23 @@ def test_a_grid_that_is_there_is_not_overwritten(url, tmp_path):
 
 
 @pytest.fixture
-def command(url, tmp_path):
-    """The command line that collects QUESTIONS to a path."""
+def words(url, tmp_path):
+    """The command's words that collect QUESTIONS to a path."""
     file = tmp_path / "questions.jsonl"
     file.write_text("".join(json.dumps({"question": q.text, "answer": q.answer}) + "\n" for q in QUESTIONS))
 
     def words(out):
         text = f"--server {url} --model toy --questions {file} --out {out} --interval 4 --branches 7 --max-tokens 40"
-        script = "from graph.cli.collect import collect_command; collect_command()"
-        return [sys.executable, "-c", script, *text.split(), "--stop", r"\n\n", "--seed", "3", "--at-once", "1"]
+        return [*text.split(), "--stop", r"\n\n", "--seed", "3", "--at-once", "1"]
 
     return words
+
+
+def in_process_of_its_own(words):
+    script = "from graph.cli.collect import collect_command; collect_command()"
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for_parts(out, count):
@@ -233,44 +241,45 @@ def wait_for_parts(out, count):
         time.sleep(0.01)
 
 
-def test_killed_at_any_moment_the_same_command_goes_on(command, behaviour, tmp_path):
+def test_killed_or_interrupted_the_same_command_goes_on(words, behaviour, tmp_path):
     undisturbed, out = tmp_path / "undisturbed.parquet", tmp_path / "grid.parquet"
-    subprocess.run(command(undisturbed), check=True, capture_output=True)
+    assert CliRunner().invoke(collect_command, words(undisturbed)).exit_code == 0
     behaviour.requests.clear()
-    for finished in (1, 3):
-        behaviour.holds_after = len(behaviour.sampled()) + finished - (finished > 1)
-        process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for_parts(out, finished)
-        process.kill()
-        process.wait()
-        assert not out.exists()
+
+    behaviour.holds_after = 1
+    killed = in_process_of_its_own(words(out))
+    wait_for_parts(out, 1)
+    killed.kill()
+    killed.communicate()
+    assert not out.exists()
+
+    behaviour.holds_after = len(behaviour.sampled()) + 2
+    interrupted = in_process_of_its_own(words(out))
+    wait_for_parts(out, 3)
+    interrupted.send_signal(signal.SIGINT)
+    _, said = interrupted.communicate(timeout=60)
+    assert interrupted.returncode == 130
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
+    assert not out.exists()
+
     behaviour.holds_after = None
-    done = subprocess.run(command(out), check=True, capture_output=True, text=True)
+    done = CliRunner().invoke(collect_command, words(out))
+    assert done.exit_code == 0
     assert "5/5 questions" in done.stderr
     assert records(out) == records(undisturbed)
-    # At most the question under way at each of the two kills was drawn twice.
+    # At most the question under way at each of the two ends was drawn twice.
     assert len(QUESTIONS) <= len(behaviour.sampled()) <= len(QUESTIONS) + 2
 
 
-def test_an_interruption_says_how_to_go_on(command, behaviour, tmp_path):
-    behaviour.holds_after = 1
-    process = subprocess.Popen(command(tmp_path / "grid.parquet"), stderr=subprocess.PIPE, text=True)
-    wait_for_parts(tmp_path / "grid.parquet", 1)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "the same command goes on" in said
-    assert "Traceback" not in said
-
-
-def test_a_full_disk_ends_in_one_sentence(command, tmp_path):
+def test_a_full_disk_ends_in_one_sentence(words, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     # A limit on the size of files is met in the same place as the end of a disk.
-    done = subprocess.run(
-        command(tmp_path / "grid.parquet"),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1200, 1200)),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1200, before[1]))
+    try:
+        done = CliRunner().invoke(collect_command, words(tmp_path / "grid.parquet"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.exit_code == 1
     assert re.search(r"Error: .*question-00000.json cannot be written \(File too large\); make room", done.stderr)
     assert "Traceback" not in done.stderr

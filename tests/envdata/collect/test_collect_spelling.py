@@ -83,6 +83,7 @@ def test_an_answer_that_would_run_for_ever_ends_its_reading_and_nothing_else(spe
     before = speller._process.given_up
     assert speller.spell("3", ["7^{7^{7^{7}}}"]) == {"7^{7^{7^{7}}}": "7^{7^{7^{7}}}"}
     assert speller._process.given_up == before + 1
+    assert speller.given_up(["7^{7^{7^{7}}}", "3", "4"]) == ["7^{7^{7^{7}}}"]
     assert speller.spell("3", ["3.0", "6/2"]) == {"3.0": "3", "6/2": "3"}
 
 
@@ -143,7 +144,8 @@ def test_branches_are_spelt_together(speller):
         Branch(9, "0.5", "stop", ["", r"\frac{1}{2}"], [0.0, -1.0], [0, 3], None),
         Branch(3, "ERR", "length", ["1/2"], [-1.0], [3], "text"),
     ]
-    spelt = spelt_branches(branches, speller.gold(r"\boxed{\frac{2}{4}}"), speller)
+    spelt, given_up = spelt_branches(branches, speller.gold(r"\boxed{\frac{2}{4}}"), speller)
+    assert given_up == []
     assert [(b.final_answer, b.probe_answers) for b in spelt] == [("1/2", ["", "1/2"]), ("", ["1/2"])]
     assert (spelt[1].text, spelt[1].tokens) == ("text", 3)
 
