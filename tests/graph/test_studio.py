@@ -31,6 +31,8 @@ def _short(grid: Path, run: Path) -> dict[str, object]:
 def test_the_drawing_is_current() -> None:
     said = DRAWING.read_text(encoding="utf-8")
     assert said == mermaid(), "docs/graph.mmd is old: python -m graph.drawing"
+    readme = (DRAWING.parents[1] / "README.md").read_text(encoding="utf-8")
+    assert f"```mermaid\n{said}```\n" in readme, "README.md has an old drawing: docs/graph.mmd is the new one"
     assert "executor --> critic;" in said
 
 
