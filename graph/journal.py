@@ -11,12 +11,16 @@ enclose the work of a node.
 
 import json
 import os
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from graph.secrets import redacted
+
+_APPENDING = threading.Lock()
+"""A coding agent's calls are recorded by threads of their own, beside the node's."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Journal:
         """Append an event, and wait until it is on the disk."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line = redacted(json.dumps({"at": datetime.now(UTC).isoformat(), "event": event, **said}, ensure_ascii=False))
-        with self.path.open("ab+") as stream:
+        with _APPENDING, self.path.open("ab+") as stream:
             size = stream.seek(0, os.SEEK_END)
             if size:
                 stream.seek(size - 1)

@@ -35,26 +35,42 @@ class Ledger:
         if self._caps.minutes is not None and minutes >= self._caps.minutes:
             raise CapReached("max_minutes", f"{minutes:.1f} of {self._caps.minutes:g} minutes are over")
 
-    async def admit(self, worst: Worst) -> None:
-        """Set the worst case of a call aside; waits for calls under way if it may fit once they are settled.
+    def take(self, worst: Worst) -> None:
+        """Set the worst case of a call aside. Raises CapReached if it does not fit what is left."""
+        why = self._too_much(worst)
+        if why is not None:
+            raise why
+        self.check_minutes()
+        self._under_way[worst] += 1
 
-        Raises CapReached if it does not fit what is left.
-        """
+    def give_back(self, worst: Worst, usage: Usage | None, cost: float | None) -> None:
+        """The call is over: it took `usage` and cost that much (None: unknown), or nothing if there is no usage."""
+        self._under_way -= Counter([worst])
+        if usage is not None:
+            self._tokens += usage.total
+            self._cost += cost or 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether calls are under way: what is set aside for them may be more than they take."""
+        return bool(self._under_way)
+
+    async def admit(self, worst: Worst) -> None:
+        """As `take`, but waits for calls under way if it may fit once they are settled."""
         async with self._settled:
-            while (why := self._too_much(worst)) is not None:
-                if not self._under_way:
-                    raise why
+            while True:
+                try:
+                    self.take(worst)
+                    return
+                except CapReached as capped:
+                    if not self.busy or capped.cap == "max_minutes":
+                        raise
                 await self._settled.wait()
-            self.check_minutes()
-            self._under_way[worst] += 1
 
     async def settle(self, worst: Worst, usage: Usage | None, cost: float | None) -> None:
-        """The call is over: it took `usage` and cost that much (None: unknown), or nothing if there is no usage."""
+        """As `give_back`, and lets those try again who wait."""
         async with self._settled:
-            self._under_way -= Counter([worst])
-            if usage is not None:
-                self._tokens += usage.total
-                self._cost += cost or 0.0
+            self.give_back(worst, usage, cost)
             self._settled.notify_all()
 
     async def lose(self, worst: Worst) -> None:

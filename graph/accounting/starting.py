@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from graph.explorers.models.making import NAMES, tariff
+from graph.explorers.models.making import AGENTS, NAMES, tariff
 from graph.settings import RunError, RunSettings
 
 DEFAULT_MAX_COST = 20.0
@@ -16,8 +16,9 @@ def settle_caps(settings: RunSettings, say: Callable[[str], None]) -> RunSetting
     """The settings, with a cap if a model is paid for and none was given. Raises RunError if it could not be kept."""
     specs = [*settings.explorers, *([settings.critic] if settings.critic else [])]
     named = {spec: spec.partition(":") for spec in specs}
-    models = {spec: tariff(name, argument, settings) for spec, (name, _, argument) in named.items() if name in NAMES}
-    unknown = [spec for spec, known in models.items() if known.price is None]
+    asked = {spec: each for spec, each in named.items() if each[0] in (*NAMES, *AGENTS)}
+    models = {spec: tariff(name, argument, settings) for spec, (name, _, argument) in asked.items()}
+    unknown = [spec for spec, known in models.items() if known.unknown]
     if settings.max_cost is not None and unknown:
         raise RunError(
             f"max_cost is {settings.max_cost:g}, but what {unknown[0]} costs is not known, so that nothing could hold "

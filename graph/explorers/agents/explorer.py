@@ -8,12 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from graph.accounting.prices import Price, price_of
 from graph.explorers.agents import confinement
-from graph.explorers.agents.model_door import open_door
+from graph.explorers.agents.meter import Meter
+from graph.explorers.agents.model_door import Upstream, open_door
 from graph.explorers.agents.programs import PROGRAMS, Program
 from graph.explorers.agents.tries import Service, Tries
 from graph.explorers.base import Brief, Critique, Evidence, Explorer, ExplorerError, Proposal
 from graph.explorers.dropbox import Submission, Unreadable, look
+from graph.explorers.models.making import caps_of
 from graph.explorers.setup import Setup
 from graph.explorers.workspace import lay_out
 from graph.journal import Journal
@@ -50,7 +53,10 @@ class Agent:
         return {**said, **{f"prompt {name}": version for name, version in PROMPTS.items()}}
 
     def propose(self, brief: Brief, journal: Journal) -> Sequence[Proposal]:
-        """What the agent leaves in its workspace, at most `brief.wanted`. Raises ExplorerError if it fails without."""
+        """What the agent leaves in its workspace, at most `brief.wanted`.
+
+        Raises ExplorerError if it fails without, and CapReached if a cap kept it from going on.
+        """
         submission = _journalled(journal, brief)
         if submission is None:
             submission = self._session(brief, journal)
@@ -68,7 +74,8 @@ class Agent:
         tries = Tries(self._setup, brief, journal)
         lay_out(workspace, brief, HOW.format(wanted=brief.wanted, tries=tries.left))
         journal.record("agent began", round=brief.round, attempt=brief.attempt, argv=self._program.argv)
-        ended, seconds = self._run(workspace, place, tries)
+        meter = Meter(journal, caps_of(self._setup.settings), self._price, f"propose/{brief.round}/{place.name}")
+        ended, seconds = self._run(workspace, place, tries, meter)
         problem = None
         try:
             found = look(workspace)
@@ -80,6 +87,9 @@ class Agent:
             how = f"was stopped after {limit:g} minutes" if ended is None else f"ended with code {ended}"
             why = problem or "no controller.py"
             journal.record("agent failed", round=brief.round, attempt=brief.attempt, ended=ended, problem=problem)
+            if meter.capped is not None:
+                journal.record("capped", cap=meter.capped.cap, why=str(meter.capped))
+                raise meter.capped
             if ended == 0 and problem is None:
                 return Submission((), "", ())
             raise ExplorerError(
@@ -92,7 +102,12 @@ class Agent:
         )  # fmt: skip
         return found
 
-    def _run(self, workspace: Path, place: Path, tries: Tries) -> tuple[int | None, float]:
+    def _price(self, model: str) -> Price | None:
+        upstream = self._program.upstream or Upstream("", {})
+        url = None if upstream.provider else upstream.base_url
+        return price_of(model, provider=upstream.provider, url=url, given=self._setup.settings.price)
+
+    def _run(self, workspace: Path, place: Path, tries: Tries, meter: Meter) -> tuple[int | None, float]:
         """Run the agent to its end or the end of its time: its exit code, None if it was stopped, and the seconds."""
         program, started = self._program, time.monotonic()
         deadline = started + 60 * self._setup.settings.agent_minutes
@@ -100,7 +115,8 @@ class Agent:
         secret = [Path(path).absolute().parent for path in (*settings.grids, *settings.heldout)]
         secret += [place.parents[1].absolute()]
         with _doors() as doors, Service(doors / "evaluate.sock", tries.play) as service:
-            model = nullcontext() if program.upstream is None else open_door(doors / "model.sock", program.upstream)
+            up = program.upstream
+            model = nullcontext() if up is None else open_door(doors / "model.sock", up, meter)
             line = confinement.command(
                 program.argv, workspace=workspace.absolute(), doors=doors, environment=program.environment,
                 shown=program.shown, secret=secret,

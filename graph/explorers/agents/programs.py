@@ -71,13 +71,15 @@ def claude_code(argument: str, setup: Setup) -> Program:
     argv = [str(seen), "-p", TASK, "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions"]
     argv += ["--strict-mcp-config", *(["--model", argument] if argument else [])]
     if setup.settings.max_cost is not None:
-        # Of each session: what sessions spend together is not counted.
+        # Its own count besides ours, so that it ends with what it has rather than with an error.
         argv += ["--max-budget-usd", f"{setup.settings.max_cost:g}"]
     environment = {
         "ANTHROPIC_BASE_URL": LOCAL, "ANTHROPIC_API_KEY": HELD, "IS_SANDBOX": "1", "DISABLE_AUTOUPDATER": "1",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     }  # fmt: skip
-    return Program("claude-code", tuple(argv), environment, Upstream(base, {"x-api-key": key}), {binary: str(seen)})
+    return Program(
+        "claude-code", tuple(argv), environment, Upstream(base, {"x-api-key": key}, "anthropic"), {binary: str(seen)}
+    )
 
 
 def codex(argument: str, setup: Setup) -> Program:
@@ -85,13 +87,14 @@ def codex(argument: str, setup: Setup) -> Program:
     given = os.environ.get("CODEX_PATH")
     binary = Path(given) if given else _installed("codex", "npm install -g @openai/codex")
     native = _native(binary)
-    base = setup.settings.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+    given_url = setup.settings.base_url or os.environ.get("OPENAI_BASE_URL")
     provider = f'{{name="host",base_url="{LOCAL}",env_key="OPENAI_API_KEY",wire_api="responses"}}'
     argv = [str(native), "exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
     argv += ["-c", f"model_providers.host={provider}", "-c", 'model_provider="host"']
     argv += [*(["--model", argument] if argument else []), TASK]
     required = setup.settings.base_url is None
-    upstream = Upstream(base, _bearer("OPENAI_API_KEY", required=required))
+    bearer = _bearer("OPENAI_API_KEY", required=required)
+    upstream = Upstream(given_url or "https://api.openai.com/v1", bearer, None if given_url else "openai")
     return Program("codex", tuple(argv), _openai_environment(), upstream, {native.parents[1]: str(native.parents[1])})
 
 

@@ -14,6 +14,7 @@ from graph.explorers.setup import Setup
 from graph.settings import RunSettings
 
 NAMES = ("anthropic", "openai", "langchain", "vllm")
+AGENTS = ("claude-code", "codex", "agent-command")
 _PROVIDERS = {"google_genai": "google", "google_vertexai": "google", "mistralai": "mistral", "azure_openai": "azure"}
 """genai-prices' names of LangChain's providers, where they differ."""
 
@@ -26,6 +27,13 @@ class Tariff:
     """None: unknown."""
     paid: bool
     """Whether somebody is likely to send a bill."""
+    by_call: bool = False
+    """The price is looked up with each call: agents choose among their provider's models themselves."""
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing could hold a limit on money."""
+        return self.price is None and not self.by_call
 
 
 def make_model_explorer(name: str, argument: str, setup: Setup) -> ModelExplorer:
@@ -74,6 +82,14 @@ def tariff(name: str, argument: str, settings: RunSettings) -> Tariff:
             provider = _PROVIDERS.get(provider, provider)
             price = price_of(model, provider=provider, url=None, given=given)
             return Tariff(price, not free and provider not in ("ollama", "huggingface", "llamacpp"))
+        case "claude-code":
+            return Tariff(Given(*given) if given is not None else None, not free, by_call=True)
+        case "codex" | "agent-command":
+            if name == "agent-command" and settings.base_url is None:
+                # It reaches no model.
+                return Tariff(Given(0.0, 0.0), False)
+            paid = not free and (url is None or not is_near(url))
+            return Tariff(Given(*given) if given is not None else None, paid, by_call=url is None)
         case _:
             # In this process, or no model at all: nobody sends a bill.
             return Tariff(Given(*given) if given is not None else Given(0.0, 0.0), False)

@@ -121,6 +121,9 @@ def test_an_agent_finds_neither_answers_nor_grids_nor_runs_nor_keys(
     ((path, headers, body),) = Recording.seen
     assert (path, body, headers["authorization"]) == ("/v1/answers", b'{"q": 1}', f"Bearer {KEY}")
     assert "x-api-key" not in headers
+    # What it took was not said: it may have been billed, and is not free.
+    total = read_json(context.folder.accounting)["total"]
+    assert (total["calls"], total["possibly_billed"], total["possible_cost"]) == (1, 1, "unknown")
     for file in (tmp_path / "runs" / "run").rglob("*"):
         assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
 

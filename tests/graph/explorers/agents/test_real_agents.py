@@ -53,7 +53,7 @@ def test_a_real_agent_writes_a_controller(
     grid = write_small(tmp_path / "grid.parquet")
     # Newer models of Codex are given their tools as a program to write; one that calls them one by one is simpler here.
     model = {"claude-code": "", "codex": "gpt-5.1-codex"}[name]
-    context, evaluator = context_of(tmp_path, grid, name, model, agent_minutes=4, max_cost=5.0)
+    context, evaluator = context_of(tmp_path, grid, name, model, agent_minutes=4, max_cost=5.0, price=(3, 15))
     with evaluator:
         assert run(context) is None
     folder = context.folder.round(1)
@@ -63,6 +63,11 @@ def test_a_real_agent_writes_a_controller(
     assert json.loads((workspace / "said.json").read_text())["status"] == "ok"
     assert KEY not in (workspace / "env.txt").read_text()
     assert [each["event"] for each in Journal(folder.transcript).events()].count("try") == 1
+    total = read_json(context.folder.accounting)["total"]
+    assert total["replies"] >= 2
+    assert total["tokens"]["output"] == 20 * total["replies"]
+    assert total["tokens"]["input"] == 100 * total["replies"]
+    assert total["cost"] == pytest.approx(total["replies"] * (100 * 3 + 20 * 15) / 1e6)
     header = "x-api-key" if name == "claude-code" else "authorization"
     assert Wire.seen
     assert all(KEY in headers[header] for _, headers, _ in Wire.seen)
