@@ -12,8 +12,11 @@ COMMANDS = {
     "evaluate": ("graph.cli.evaluate", "evaluate_command"),
     "grid": ("graph.cli.grid", "grid_group"),
     "report": ("graph.cli.report", "report_command"),
+    "serve": ("graph.cli.serve", "serve_command"),
+    "solve": ("graph.cli.solve", "solve_command"),
     "submit": ("graph.cli.submit", "submit_command"),
     "sandbox": ("graph.cli.sandbox", "sandbox_group"),
+    "validate": ("graph.cli.validate", "validate_command"),
 }
 """Where each subcommand is: module and name."""
 

@@ -58,6 +58,8 @@ class Solution:
     """As the answer rule spells it; None if there is none."""
     text: str
     """A branch's text that comes to the answer, the shortest finished one; without one, what there is of another."""
+    whole: bool
+    """Whether the text is a finished branch's, with the answer in it; else a probe gave the answer."""
     status: Status
     """How the controller ended; OK if it answered."""
     failed_by: FailedBy | None
@@ -85,9 +87,11 @@ def make_solution(
     """Sum up an episode that has ended; `asking` is what putting the question cost."""
     states = tuple(episode.states())
     answer = episode.final_answer if failed_by is None else episode.majority()
+    text, whole = _text(states, answer)
     return Solution(
         answer=answer,
-        text=_text(states, answer),
+        text=text,
+        whole=whole,
         status=Status(episode.status),
         failed_by=failed_by,
         why=episode.why,
@@ -121,9 +125,9 @@ def _self_consistency(states: tuple[BranchState, ...]) -> SelfConsistency:
     return SelfConsistency(len(states), sum(whole) + sum(others), len(whole))
 
 
-def _text(states: tuple[BranchState, ...], answer: str | None) -> str:
+def _text(states: tuple[BranchState, ...], answer: str | None) -> tuple[str, bool]:
     agreeing = [state for state in states if answer is not None and state.answer == answer]
     finished = [state for state in agreeing if state.finished]
     if finished:
-        return min(finished, key=lambda state: state.tokens).text
-    return max(agreeing, key=lambda state: state.tokens).text if agreeing else ""
+        return min(finished, key=lambda state: state.tokens).text, True
+    return (max(agreeing, key=lambda state: state.tokens).text if agreeing else ""), False
