@@ -28,9 +28,16 @@ ABSENT = {
     "max_minutes": "unlimited",
     "max_tokens": "unlimited",
     "thinking": "the model's default",
+    "effort": "the model's default",
     "temperature": "the model's default",
 }
 """How `run.toml`, which knows no null, spells None."""
+
+
+THINKING = ("adaptive", "off")
+"""What extended thinking may be besides a number of tokens: as much as the model finds right, or none."""
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""The levels that services have names for; a model may know some of them only."""
 
 
 class RunError(ValueError):
@@ -78,8 +85,10 @@ class RunSettings:
     """Tokens that a prompt may have; what does not fit is cut in a stated order."""
     max_output: int = 16_000
     """Tokens that a reply may have, thinking included."""
-    thinking: int | None = None
-    """Tokens of a reply that may be extended thinking; None is the model's own default."""
+    thinking: int | str | None = None
+    """Tokens of a reply that may be extended thinking, or one of `THINKING`; None is the model's own default."""
+    effort: str | None = None
+    """One of `EFFORTS`; None is the model's own default."""
     temperature: float | None = None
     """None is the model's own default."""
     no_feedback: bool = False
@@ -114,14 +123,19 @@ class RunSettings:
                 raise RunError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.agent_tries < 0 or not self.agent_minutes > 0:
             raise RunError(f"agent_tries is {self.agent_tries} and agent_minutes {self.agent_minutes}; none is below 0")
-        for name in ("brief_tokens", "max_output", "thinking", "max_tokens", "max_cost", "max_minutes"):
+        for name in ("brief_tokens", "max_output", "max_tokens", "max_cost", "max_minutes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise RunError(f"{name} is {value}; give more than 0")
-        if self.thinking is not None and self.thinking >= self.max_output:
+        if isinstance(self.thinking, str) and self.thinking not in THINKING:
+            raise RunError(f"thinking is {self.thinking!r}; give a number of tokens, or {' or '.join(THINKING)}")
+        if isinstance(self.thinking, int) and not 0 < self.thinking < self.max_output:
             raise RunError(
-                f"thinking is {self.thinking} of max_output {self.max_output} tokens; leave some for the reply"
+                f"thinking is {self.thinking} of max_output {self.max_output} tokens; give more than 0, and leave some "
+                "for the reply"
             )
+        if self.effort is not None and self.effort not in EFFORTS:
+            raise RunError(f"effort is {self.effort!r}; give one of {', '.join(EFFORTS)}")
         if self.price is not None and min(self.price) < 0:
             raise RunError(f"price is {self.price}; give dollars for a million tokens in and out, as in 3,15")
         if self.base_url is not None and "@" in self.base_url:

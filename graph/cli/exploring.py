@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from graph.settings import Conduct, RunSettings
+from graph.settings import EFFORTS, THINKING, Conduct, RunSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,6 +53,24 @@ class BaseUrl(click.ParamType[str | None]):
         return str(value).rstrip("/")
 
 
+class Thinking(click.ParamType[int | str | None]):
+    """Extended thinking: a number of tokens, `adaptive` or `off`."""
+
+    name = "tokens|adaptive|off"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str | None:
+        """A number above 0, or one of `THINKING`."""
+        if value is None or value in THINKING:
+            return value
+        try:
+            tokens = int(value)
+        except (TypeError, ValueError):
+            tokens = 0
+        if tokens < 1:
+            self.fail(f"{value!r} is neither a number of tokens nor {' nor '.join(THINKING)}", param, ctx)
+        return tokens
+
+
 def _flag(name: str, text: str) -> Any:
     return click.option(name, is_flag=True, help=text)
 
@@ -79,7 +97,8 @@ def explorer_options(command: Command) -> Command:
                          help="What a prompt may have."),
             click.option("--max-output", type=click.IntRange(1), default=RunSettings.max_output, show_default=True,
                          help="Tokens that a reply may have, thinking included."),
-            click.option("--thinking", type=click.IntRange(1), help="Tokens of extended thinking.  [default: model's]"),
+            click.option("--thinking", type=Thinking(), help="Extended thinking.  [default: the model's]"),
+            click.option("--effort", type=click.Choice(EFFORTS), help="How hard to think.  [default: the model's]"),
             click.option("--temperature", type=click.FloatRange(0), help="Of sampling.  [default: the model's]"),
             _flag("--no-feedback", "Independent samples: every round without history. To compare the search with."),
             _flag("--no-beta", "Ablation: free knobs instead of one β."),

@@ -20,7 +20,7 @@ from sandbox.status import Status
 
 FREE = frozenset(
     {"heldout", "sandbox", "explorers", "side_by_side", "critic", "base_url", "checkpoints", "approve"}
-    | {"thinking", "temperature", "max_output"}
+    | {"thinking", "effort", "temperature", "max_output"}
 )
 """Settings that may differ: what is played at the end, where, by whom and how the proposals were written."""
 FREE_STARTS = ("max_cost", "max_minutes", "max_tokens", "price", "brief_", "agent_")

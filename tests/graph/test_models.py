@@ -1,6 +1,7 @@
 """Model explorers through the real SDKs, against a server that speaks the documented wire formats."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,49 @@ def test_the_stable_part_is_cached_and_thinking_asked_for_at_anthropic(serve: Se
     assert body["stream"] is True
     assert critique["output_config"]["format"]["type"] == "json_schema"
     assert journal.events()[2]["thinking"] == "hm"
+
+
+@pytest.mark.parametrize(
+    ("thinking", "sent"), [("adaptive", {"type": "adaptive"}), ("off", {"type": "disabled"}), (None, None)]
+)
+def test_thinking_may_be_left_to_the_model_and_effort_has_a_level(
+    serve: Serve, journal: Journal, thinking: str | None, sent: object
+) -> None:
+    server = serve(lambda request: CODE if not request.is_critique else sensible(request))
+    explorer = made("anthropic:claude-sonnet-5-5", thinking=thinking, effort="low")
+    explorer.propose(BRIEF, journal)
+    explorer.critique(EVIDENCE, journal)
+    body, critique = (request.body for request in server.requests)
+    assert body.get("thinking") == sent
+    assert body["output_config"] == {"effort": "low"}
+    assert (critique["output_config"]["effort"], critique["output_config"]["format"]["type"]) == ("low", "json_schema")
+    made("openai:m", effort="minimal").propose(BRIEF, journal)
+    assert server.requests[-1].body["reasoning_effort"] == "minimal"
+
+
+def test_the_first_call_goes_ahead_so_that_the_others_find_its_prompt_cached(serve: Serve, journal: Journal) -> None:
+    server: ModelServer
+
+    def script(request: Request) -> Answer:
+        if request.number == 0:
+            # Time enough for the others, if they were sent.
+            time.sleep(0.3)
+            assert len(server.requests) == 1
+        # The rest is sent once the reply begins, not when it ends.
+        return replace(CODE, pause=0.1)
+
+    server = serve(script)
+    explorer = made("anthropic:claude-sonnet-5-5", Conduct(timeout=10, at_once=3))
+    assert len(explorer.propose(replace(BRIEF, wanted=3), journal)) == 3
+    events = [event["event"] for event in journal.events()]
+    assert events.index("reply") > 5
+    assert len(server.requests) == 3
+
+
+def test_a_first_call_that_fails_holds_nobody_up(serve: Serve, journal: Journal) -> None:
+    serve(in_turn(Status(500, "no", {"retry-after": "0"}), CODE))
+    explorer = made("anthropic:claude-sonnet-5-5", Conduct(timeout=10, at_once=3))
+    assert len(explorer.propose(replace(BRIEF, wanted=3), journal)) == 3
 
 
 def test_a_server_of_ones_own_gets_the_old_name_of_the_limit_and_needs_no_key(

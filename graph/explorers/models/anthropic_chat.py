@@ -1,5 +1,6 @@
 """Anthropic's Messages API through its own SDK: streamed, the stable part of a prompt cached, thinking as an option."""
 
+import asyncio
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -24,20 +25,23 @@ CONNECT = 20.0
 class AnthropicChat:
     """A model of Anthropic's. ANTHROPIC_BASE_URL names another address."""
 
-    def __init__(self, model: str, *, thinking: int | None, temperature: float | None, timeout: float) -> None:
+    def __init__(
+        self, model: str, *, thinking: int | str | None, effort: str | None, temperature: float | None, timeout: float
+    ) -> None:
         if not model:
             raise ExplorerError("anthropic: give a model, as in anthropic:claude-sonnet-5-5")
         if temperature is not None:
             raise ExplorerError("--temperature: Anthropic's Messages API takes none; leave it away")
-        if thinking is not None and thinking < LEAST_THINKING:
+        if isinstance(thinking, int) and thinking < LEAST_THINKING:
             raise ExplorerError(f"--thinking is {thinking}; Anthropic's API takes {LEAST_THINKING} tokens or more")
         self.model = model
-        self._thinking = thinking
+        self._thinking, self._effort = thinking, effort
         self._timeout = timeout
         self._service = Service("Anthropic", KEY, model)
         if not os.environ.get(KEY):
             raise no_key(self._service, f"anthropic:{model}")
         self._client: anthropic.AsyncAnthropic | None = None
+        self._begun: dict[str, asyncio.Event] = {}
 
     async def complete(self, prompt: Prompt, *, max_output: int, schema: Mapping[str, Any] | None) -> Reply:
         """One streamed message."""
@@ -48,10 +52,18 @@ class AnthropicChat:
                 max_retries=0,
             )
         options: dict[str, Any] = {}
-        if self._thinking is not None:
+        output: dict[str, Any] = {}
+        if isinstance(self._thinking, int):
             options["thinking"] = {"type": "enabled", "budget_tokens": self._thinking}
+        elif self._thinking is not None:
+            options["thinking"] = {"type": {"off": "disabled"}.get(self._thinking, self._thinking)}
+        if self._effort is not None:
+            output["effort"] = self._effort
         if schema is not None:
-            options["output_config"] = {"format": {"type": "json_schema", "schema": dict(schema)}}
+            output["format"] = {"type": "json_schema", "schema": dict(schema)}
+        if output:
+            options["output_config"] = output
+        first = await self._after_the_first(prompt.stable)
         begun = False
         try:
             async with self._client.messages.stream(
@@ -63,6 +75,7 @@ class AnthropicChat:
             ) as stream:
                 async for _ in stream:
                     begun = True
+                    first.set()
                 message = await stream.get_final_message()
                 request_id = stream.request_id
         except anthropic.APIStatusError as error:
@@ -74,12 +87,28 @@ class AnthropicChat:
         except (anthropic.AnthropicError, AssertionError, ValueError) as error:
             # An assertion of the SDK's own: a stream without a message in it.
             raise broken(error, self._service, begun=True) from error
+        finally:
+            first.set()
         if message.stop_reason is None:
             raise CallFailed("Anthropic broke its reply off before its end", passing=True, billed=True)
         return _reply(message, request_id)
 
+    async def _after_the_first(self, stable: str) -> asyncio.Event:
+        """Wait until the first call with this stable part has begun to be answered: from then on it is cached.
+
+        Calls that are sent together would all write it into the cache, and none would read it there. Returns the event
+        that says so, for the first call to set.
+        """
+        if stable not in self._begun:
+            self._begun[stable] = asyncio.Event()
+        else:
+            await self._begun[stable].wait()
+        return self._begun[stable]
+
     async def close(self) -> None:
         """Close connections."""
+        # Bound to an event loop; and the cache forgets in minutes.
+        self._begun = {}
         if self._client is not None:
             await self._client.close()
             self._client = None

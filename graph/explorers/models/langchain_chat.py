@@ -29,7 +29,7 @@ class LangChainChat:
         argument: str,
         *,
         base_url: str | None,
-        thinking: int | None,
+        thinking: int | str | None,
         temperature: float | None,
         timeout: float,
         max_output: int,

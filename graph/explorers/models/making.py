@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from graph.accounting.caps import Caps
 from graph.accounting.prices import Given, Price, price_of
+from graph.explorers.base import ExplorerError
 from graph.explorers.models.chat import Chat
 from graph.explorers.models.explorer import Manner, ModelExplorer
 from graph.explorers.setup import Setup
@@ -44,6 +45,7 @@ def make_model_explorer(name: str, argument: str, setup: Setup) -> ModelExplorer
         "max_output": settings.max_output,
         "brief_tokens": settings.brief_tokens,
         "thinking": settings.thinking,
+        "effort": settings.effort,
         "temperature": settings.temperature,
         "base_url": getattr(chat, "base_url", None),
     }
@@ -106,7 +108,12 @@ def is_near(url: str) -> bool:
 
 def _chat(name: str, argument: str, setup: Setup) -> Chat:
     settings = setup.settings
-    common: dict[str, Any] = {"thinking": settings.thinking, "temperature": settings.temperature}
+    common: dict[str, Any] = {"temperature": settings.temperature}
+    if name in ("anthropic", "openai"):
+        common["effort"] = settings.effort
+    elif settings.effort is not None:
+        raise ExplorerError(f"--effort: {name}:… has no common name for it; leave it away")
+    common["thinking"] = settings.thinking
     match name:
         case "anthropic":
             from graph.explorers.models.anthropic_chat import AnthropicChat

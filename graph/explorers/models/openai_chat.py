@@ -29,17 +29,18 @@ class OpenAIChat:
         model: str,
         *,
         base_url: str | None,
-        thinking: int | None,
+        thinking: int | str | None,
+        effort: str | None,
         temperature: float | None,
         timeout: float,
     ) -> None:
         if not model:
             raise ExplorerError("openai: give a model, as in openai:gpt-5")
         if thinking is not None:
-            raise ExplorerError("--thinking: the chat completions API takes no number of tokens for it; leave it away")
+            raise ExplorerError("--thinking: the chat completions API has no such thing; give --effort instead")
         self.model = model
         self.base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-        self._temperature = temperature
+        self._temperature, self._effort = temperature, effort
         self._timeout = timeout
         self._service = Service(self.base_url or "OpenAI", KEY, model)
         if not os.environ.get(KEY) and self.base_url is None:
@@ -60,6 +61,8 @@ class OpenAIChat:
         options: dict[str, Any] = {"max_completion_tokens" if self.base_url is None else "max_tokens": max_output}
         if self._temperature is not None:
             options["temperature"] = self._temperature
+        if self._effort is not None:
+            options["reasoning_effort"] = self._effort
         if schema is not None:
             options["response_format"] = {
                 "type": "json_schema",

@@ -31,7 +31,7 @@ class _Waiting:
 class VllmChat:
     """Loads the model at the first call, and keeps it."""
 
-    def __init__(self, model: str, *, thinking: int | None, temperature: float | None) -> None:
+    def __init__(self, model: str, *, thinking: int | str | None, temperature: float | None) -> None:
         if not model:
             raise ExplorerError("vllm: give a model's folder or name, as in vllm:models/gemma")
         if thinking is not None:
