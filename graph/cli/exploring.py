@@ -61,7 +61,7 @@ class Thinking(click.ParamType[int | str | None]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str | None:
         """A number above 0, or one of `THINKING`."""
         if value is None or value in THINKING:
-            return value
+            return None if value is None else str(value)
         try:
             tokens = int(value)
         except (TypeError, ValueError):
