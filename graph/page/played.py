@@ -1,0 +1,64 @@
+"""Traced episodes as the theatre plays them: what a controller did, call by call, in few characters.
+
+An event is `[op, tokens, branch, …]`: the action's first letters, the episode's tokens after the call, and the branches
+in the order in which the episode opened them. A branch stands as `[branch, depth, shown, finished]` where the action
+alone does not say how far it came: an interval that was not probed, a branch that the budget stopped.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+
+from envdata.actions import Op
+from graph.page.recording import SIGNS
+from sandbox.quoting import quoted
+
+LETTERS = {
+    "BRANCH": "B", "CONTINUE": "C", "FINISH": "F", "PROBE": "P", "PRUNE": "X", "READ": "R", "ANSWER": "A", "NOTE": "N",
+    "FAIL": "!",
+}  # fmt: skip
+MAX_NOTE = 160
+TO_THE_END = ("FINISH", "READ")
+
+_COLUMNS = ("call", "action", "branch", "depth", "finished", "answer", "tokens", "note")
+
+
+def played(trace: pa.Table, sign_of: Sequence[Mapping[str, int]]) -> dict[str, list[list[Any]]]:
+    """The episodes of one grid, β and repeat, by question: `trace` holds their rows in the order of the actions.
+
+    `sign_of` has the grid's `graph.page.recording.signs` for each question.
+    """
+    columns = trace.select(["question", *_COLUMNS]).to_pydict()
+    own = [columns[name] for name in _COLUMNS]
+    found = {}
+    for question, rows in groupby(range(trace.num_rows), key=columns["question"].__getitem__):
+        found[str(question)] = _events(own, list(rows), sign_of[question])
+    return found
+
+
+def _events(columns: Sequence[list[Any]], rows: Sequence[int], sign_of: Mapping[str, int]) -> list[list[Any]]:
+    calls, actions, branches, depths, finished, answers, tokens, notes = columns
+    events: list[list[Any]] = []
+    last = None
+    for i in rows:
+        action = actions[i]
+        if action == Op.ANSWER.name:
+            answer = answers[i]
+            events.append(["A", tokens[i], -1 if answer is None else sign_of.get(answer, len(SIGNS) - 1)])
+        elif action in (Op.NOTE.name, Op.FAIL.name):
+            events.append([LETTERS[action], tokens[i], quoted(notes[i] or "", MAX_NOTE)])
+        else:
+            key = (calls[i], action, tokens[i])
+            if key != last:
+                events.append([LETTERS[action], tokens[i]])
+                last = key
+            plain = action == Op.PRUNE.name or (
+                answers[i] is not None and (finished[i] if action in TO_THE_END else True)
+            )
+            whole = [branches[i], depths[i], int(answers[i] is not None), int(finished[i])]
+            events[-1].append(branches[i] if plain else whole)
+            continue
+        last = None
+    return events

@@ -1,0 +1,79 @@
+"""The stored sample of a run's traces, by controller, and what the failure digest calls each of its episodes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from envdata.grid import Grid
+from graph.critic.digest import kinds_of
+from graph.critic.recorded import Recorded
+from graph.critic.stories import stories
+from graph.folder import RoundFolder
+from graph.page.played import played
+from graph.page.recording import orders, signs, stage
+from graph.settings import RunSettings
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The search grids as the theatre and the digest need them."""
+
+    grids: tuple[Grid, ...]
+    signs: tuple[Sequence[Mapping[str, int]], ...]
+    recorded: Mapping[str, Recorded]
+    ceiling: int
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> "Stages":
+        """Read the grids. Raises GridError if one has gone."""
+        grids = tuple(Grid.load(path) for path in settings.grids)
+        recorded = {
+            grid.name: Recorded.of(
+                grid, order=settings.order, seed=settings.seed, repeat=0, ceiling=settings.max_branches
+            )
+            for grid in grids
+        }
+        every = tuple([signs(grid, question) for question in range(len(grid.questions))] for grid in grids)
+        return cls(grids, every, recorded, settings.max_branches)
+
+
+def stage_of(grid: Grid, settings: RunSettings, repeat: int = 0) -> dict[str, Any]:
+    """A grid for the theatre: Δ, its questions (`graph.page.recording.stage`) and the orders of a repeat."""
+    order = orders(grid, order=settings.order, seed=settings.seed, repeat=repeat, ceiling=settings.max_branches)
+    return {"interval": grid.interval, "questions": stage(grid), "orders": order}
+
+
+def traces_of(folder: RoundFolder) -> pa.Table | None:
+    """The traces that a round keeps; None for a round from before they were kept."""
+    return pq.read_table(folder.traces) if folder.traces.exists() else None
+
+
+def sampled(traces: pa.Table, label: str, stages: Stages) -> list[dict[str, Any]]:
+    """The traced episodes of a controller: one entry for each grid and β.
+
+    `grid` counts the search grids, `beta` is None for a controller that ignores it; `plays` are the episodes by
+    question (`graph.page.played`), `kinds` the names of failures by question, where there are any.
+    """
+    own = traces.filter(pc.equal(traces.column("controller"), label))
+    found = []
+    for number, grid in enumerate(stages.grids):
+        of_grid = own.filter(pc.equal(own.column("grid"), grid.name))
+        for beta in of_grid.column("beta").unique().to_pylist():
+            column = of_grid.column("beta")
+            here = of_grid.filter(pc.is_null(column) if beta is None else pc.equal(column, beta))
+            entry = {"grid": number, "beta": beta, "plays": played(here, stages.signs[number])}
+            found.append({**entry, "kinds": _kinds(here, label, stages)})
+    return found
+
+
+def _kinds(traces: pa.Table, label: str, stages: Stages) -> dict[str, list[str]]:
+    found = {}
+    for (grid, _, question), story in stories(traces, label):
+        kinds = list(kinds_of(story, stages.recorded[grid], question, stages.ceiling))
+        if kinds:
+            found[str(question)] = kinds
+    return found

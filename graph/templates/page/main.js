@@ -1,0 +1,29 @@
+// Puts the page together from its data.
+
+function start() {
+  const data = JSON.parse(byId("data").textContent);
+  const source = episodeSource(data);
+  for (const [id, build] of [["accuracy", () => accuracySection(data)], ["trajectory", () => trajectorySection(data)], ["rounds", () => roundsSection(data)], ["failures", () => failuresSection(data, source)], ["theatre", () => theatreSection(data, source)]]) {
+    // One section that cannot be shown leaves the others.
+    try { build(); } catch (error) { byId(id).append(h("p", { class: "bad" }, `This part cannot be shown: ${error.message}`)); console.error(error); }
+  }
+  document.documentElement.dataset.ready = "yes";
+  if (data.live) follow(data.live);
+}
+
+// While a run goes on its page follows it: a line says that there is more, and the reader decides when to see it.
+function follow(live) {
+  const line = byId("news");
+  const look = async () => {
+    try {
+      const now = await (await fetch(live.state)).json();
+      if (now.version !== live.version) {
+        line.replaceChildren(`${now.said} `, h("a", { href: location.pathname, id: "news-link" }, "Show it"));
+        line.hidden = false;
+      }
+      setTimeout(look, 2000);
+    } catch { line.textContent = "The server does not answer any more."; line.hidden = false; setTimeout(look, 10000); }
+  };
+  setTimeout(look, 2000);
+}
+start();
