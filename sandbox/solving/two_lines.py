@@ -27,6 +27,7 @@ async def asolve(
     api_key: str | None = None,
     asking: Asking | None = None,
     timeout: float = 300.0,
+    retries: int = 4,
     seed: int | None = None,
     **solver: Any,
 ) -> Solution:
@@ -34,10 +35,11 @@ async def asolve(
 
     `server` is the URL of an OpenAI-compatible server that can continue a partial answer; its key is read from
     OPENAI_API_KEY unless given. `asking` says how the question is put and the answer read; by default as a chat whose
-    answer is in \\boxed{}. `timeout` is in seconds a request. Further arguments go to `Solver`: on_failure, terms,
+    answer is in \\boxed{}. `timeout` is in seconds a request, and one that a busy or broken server refuses is made
+    `retries` times more. Further arguments go to `Solver`: on_failure, terms,
     seconds, sandbox, … For many questions, keep a `Solver`. Raises as `Solver.solve`.
     """
-    engine = served(server, model, api_key=api_key, timeout=timeout)
+    engine = served(server, model, api_key=api_key, timeout=timeout, retries=retries)
     async with Solver(engine, asking or Asking.of(chat_settings()), **solver) as solving:
         return await solving.solve(question, controller, beta, seed=seed)
 

@@ -1,0 +1,1 @@
+"""Controllers behind an OpenAI-compatible endpoint."""

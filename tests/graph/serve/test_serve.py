@@ -1,0 +1,252 @@
+"""The endpoint through real clients: the openai SDK, LangChain's ChatOpenAI, and the Runnable; sandboxes are real."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from langchain_openai import ChatOpenAI
+
+from envdata.episodes import Terms
+from graph.runnable import TestTimeScaling
+from graph.serve.app import Endpoint, Terminal
+from graph.serve.asked import Offer
+from sandbox.candidate import Candidate
+from sandbox.solving import SolveError, Solver
+from sandbox.solving.two_lines import served
+from tests import live_model
+from tests.live_model import Toy
+from tests.sandbox.solving.conftest import asking
+
+QUESTION: Any = [{"role": "user", "content": "What is 6 * 7?"}]
+
+Serve = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def _upstream() -> Iterator[tuple[str, Toy]]:
+    toy = Toy()
+    with live_model.serving(live_model.application(toy)) as url:
+        yield url, toy
+
+
+@pytest.fixture
+def toy(_upstream: tuple[str, Toy]) -> Toy:
+    _upstream[1].__dict__.update(Toy().__dict__)
+    return _upstream[1]
+
+
+@pytest.fixture
+def upstream(_upstream: tuple[str, Toy]) -> str:
+    return _upstream[0]
+
+
+@pytest.fixture
+def serve(upstream: str, toy: Toy) -> Iterator[Serve]:
+    """Start an endpoint over the toy; returns its URL."""
+    with ExitStack() as stack:
+
+        def start(**more: Any) -> str:
+            terminal = Terminal(**{name: more.pop(name) for name in list(more) if name in Terminal.__annotations__})
+            controllers = {name: Candidate.parse(name) for name in ("cmc", "asc")}
+            controllers["dies"] = Candidate(
+                "dies",
+                "from sandbox.tts import *\nclass Dies(Controller):\n"
+                "    @staticmethod\n    def schedule(beta): return {}\n"
+                "    def solve(self, episode):\n        episode.branch(3)\n        raise OSError('boom')\n",
+            )
+            solver = Solver(served(upstream, "toy", retries=0), asking(), **{"sandbox": "process", **more})
+            endpoint = Endpoint(solver, Offer(controllers, 0.5, "toy"), asking(), Terms(), terminal)
+            return stack.enter_context(live_model.serving(endpoint.application))
+
+        yield start
+
+
+def client(url: str, key: str = "none") -> openai.OpenAI:
+    return openai.OpenAI(base_url=url, api_key=key, max_retries=0)
+
+
+def test_a_chat_completion_with_real_totals(serve: Serve, toy: Toy) -> None:
+    sdk = client(serve(sandbox="auto"))
+    assert [model.id for model in sdk.models.list().data][:2] == ["cmc", "cmc-toy"]
+    assert sdk.models.retrieve("asc@0.3").id == "asc@0.3"
+    toy.decoded = 0
+    reply = sdk.chat.completions.create(model="cmc", messages=QUESTION, seed=3)
+    message = reply.choices[0].message
+    assert message.role == "assistant"
+    assert message.content is not None
+    assert "6 * 7 = 42." in message.content
+    assert reply.choices[0].finish_reason == "stop"
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens == toy.decoded
+    told = reply.model_extra["autotts"] if reply.model_extra else {}
+    assert (told["answer"], told["controller"], told["beta"]) == ("42", "cmc", 0.5)
+    assert reply.usage.prompt_tokens_details is not None
+    assert reply.usage.prompt_tokens_details.cached_tokens == told["cost"]["cached_tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "extra", "expected"),
+    [
+        ("asc", {}, ("asc", 0.5)),
+        ("asc@0.25", {}, ("asc", 0.25)),
+        ("asc@0.25-toy", {}, ("asc", 0.25)),
+        ("toy", {}, ("cmc", 0.5)),
+        ("toy", {"autotts": {"controller": "asc", "beta": 0.1}}, ("asc", 0.1)),
+        ("cmc@0.9", {"autotts": {"beta": 0}}, ("cmc", 0.0)),
+    ],
+)
+def test_the_model_or_the_extra_body_chooses(
+    model: str, extra: dict[str, Any], expected: tuple[str, float], toy: Toy
+) -> None:
+    offer = Offer({"cmc": Candidate.parse("cmc"), "asc": Candidate.parse("asc")}, 0.5, "toy")
+    assert offer.find(model, extra.get("autotts", {})) == expected
+
+
+def test_streaming(serve: Serve, toy: Toy) -> None:
+    sdk = client(serve())
+    chunks = list(
+        sdk.chat.completions.create(
+            model="asc", messages=QUESTION, seed=3, stream=True, stream_options={"include_usage": True},
+            extra_body={"autotts": {"beta": 0.4}},
+        )
+    )  # fmt: skip
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert "6 * 7 = 4" in text
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens > 0
+
+
+def test_errors_have_the_apis_own_form(serve: Serve, toy: Toy) -> None:
+    sdk = client(serve())
+    create = sdk.chat.completions.create
+    with pytest.raises(openai.NotFoundError, match="there are the controllers cmc, asc, dies"):
+        create(model="gpt-5", messages=QUESTION)
+    with pytest.raises(openai.BadRequestError, match="n is not supported") as refused:
+        create(model="cmc", messages=QUESTION, n=3)
+    assert refused.value.param == "n"
+    assert refused.value.code == "unsupported_parameter"
+    with pytest.raises(openai.BadRequestError, match="from 0 to 2"):
+        create(model="cmc", messages=QUESTION, temperature=7)
+    with pytest.raises(openai.BadRequestError, match="from 0 to 1"):
+        create(model="cmc@2", messages=QUESTION)
+    with pytest.raises(openai.BadRequestError, match="last message is not the user's"):
+        create(model="cmc", messages=[*QUESTION, {"role": "assistant", "content": "42"}])
+    with pytest.raises(openai.InternalServerError, match="boom") as died:
+        create(model="dies", messages=QUESTION)
+    assert died.value.code == "controller_failed"
+    toy.gone_after = 0
+    with pytest.raises(openai.InternalServerError, match="cannot be reached") as gone:
+        create(model="cmc", messages=QUESTION)
+    assert (gone.value.status_code, gone.value.code) == (502, "upstream_failed")
+    with pytest.raises(openai.APIError, match="cannot be reached"):
+        list(create(model="cmc", messages=QUESTION, stream=True))
+    with pytest.raises(openai.NotFoundError, match="/v1/embeddings"):
+        sdk.embeddings.create(model="cmc", input="x")
+
+
+def test_the_majority_where_it_is_wanted(serve: Serve, toy: Toy) -> None:
+    toy.ways = "abd"
+    url = serve(on_failure="majority")
+    reply = client(url).chat.completions.create(model="dies", messages=QUESTION)
+    told = reply.model_extra["autotts"] if reply.model_extra else {}
+    assert told["failed_by"] == "controller"
+    assert "boom" in told["why"]
+
+
+def test_a_key_when_told(serve: Serve) -> None:
+    url = serve(key="secret")
+    with pytest.raises(openai.AuthenticationError):
+        client(url, "wrong").models.list()
+    with pytest.raises(openai.AuthenticationError):
+        client(url, "wrong").chat.completions.create(model="cmc", messages=QUESTION)
+    assert client(url, "secret").models.list().data
+    assert httpx.get(url.removesuffix("/v1") + "/health").status_code == 200
+    assert httpx.get(url.removesuffix("/v1") + "/metrics").status_code == 401
+
+
+def test_limits_on_how_much_at_once_and_altogether(serve: Serve, toy: Toy) -> None:
+    toy.seconds = 0.5
+    url = serve(at_once=1, queue=1)
+
+    async def three() -> list[Any]:
+        async with openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as sdk:
+            calls = [sdk.chat.completions.create(model="asc@0", messages=QUESTION) for _ in range(3)]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    ended = asyncio.run(three())
+    (refused,) = [each for each in ended if isinstance(each, openai.RateLimitError)]
+    assert refused.code == "rate_limit_exceeded"
+    assert refused.response.headers["retry-after"] == "5"
+    assert sum(not isinstance(each, Exception) for each in ended) == 2
+    toy.seconds = 0
+    sdk = client(serve(budget=10))
+    sdk.chat.completions.create(model="asc@0", messages=QUESTION)
+    with pytest.raises(openai.RateLimitError, match="budget is 10"):
+        sdk.chat.completions.create(model="asc@0", messages=QUESTION)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_goes_away_stops_its_branches(stream: bool, serve: Serve, toy: Toy) -> None:
+    toy.holds = True
+    url = serve()
+    sdk = openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=1.0)
+    with pytest.raises((openai.APITimeoutError, httpx.ReadTimeout, Exception)):
+        for _ in sdk.chat.completions.create(model="cmc", messages=QUESTION, stream=stream):
+            pass
+    sdk.close()
+    deadline = time.monotonic() + 15
+    while (toy.active or not toy.left) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert toy.active == 0
+    assert toy.left >= 5
+    toy.holds = False
+    page = httpx.get(url.removesuffix("/v1") + "/metrics").text
+    assert 'autotts_requests_total{controller="cmc",status="gone"} 1.0' in page
+    assert "autotts_episodes_running 0.0" in page
+
+
+def test_metrics_and_health(serve: Serve, toy: Toy, upstream: str) -> None:
+    url = serve()
+    toy.decoded = 0
+    client(url).chat.completions.create(model="cmc", messages=QUESTION)
+    page = httpx.get(url.removesuffix("/v1") + "/metrics").text
+    assert 'autotts_requests_total{controller="cmc",status="ok"} 1.0' in page
+    assert f'autotts_tokens_total{{controller="cmc",kind="generated"}} {float(toy.decoded)}' in page
+    assert httpx.get(url.removesuffix("/v1") + "/health").json() == {"status": "ok", "running": 0}
+
+
+def test_langchains_own_client(serve: Serve, toy: Toy) -> None:
+    model = ChatOpenAI(base_url=serve(), api_key="none", model="cmc@0.5", temperature=1.0, max_retries=0)
+    reply = model.invoke("What is 6 * 7?")
+    assert "6 * 7 = 4" in reply.content
+    assert reply.usage_metadata is not None
+    assert reply.usage_metadata["output_tokens"] > 0
+    assert "6 * 7" in "".join(str(chunk.content) for chunk in model.stream("What is 6 * 7?"))
+
+
+def test_the_runnable(upstream: str, toy: Toy) -> None:
+    arguments: dict[str, Any] = {
+        "server": upstream,
+        "model": "toy",
+        "asking": asking(),
+        "sandbox": "process",
+        "retries": 0,
+    }
+    with TestTimeScaling(controller="cmc", **arguments) as model:
+        reply = model.invoke("What is 6 * 7?", seed=3)
+        assert reply.response_metadata["answer"] == "42"
+        assert reply.usage_metadata is not None
+        assert reply.usage_metadata["output_tokens"] > 0
+        chain = model | (lambda message: message.response_metadata["answer"])
+        assert chain.batch(["What is 3 * 3?", [("human", "What is 4 * 5?")]]) == ["9", "20"]
+        assert asyncio.run(chain.ainvoke("What is 8 * 8?")) == "64"
+        toy.gone_after = 0
+        toy.sampled = 0
+        with pytest.raises(SolveError):
+            TestTimeScaling(controller="cmc", **arguments).invoke("What is 6 * 7?")
