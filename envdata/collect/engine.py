@@ -103,6 +103,8 @@ class Usage:
     cached: int | None = None
     """Those of them that came from a prefix cache; None while the engine has told nothing of one."""
     decoded: int = 0
+    under_way: int = 0
+    """Written so far of what is not finished yet, and not in `decoded`; 0 while the engine does not tell."""
 
     def add(self, prompt: int, cached: int | None, decoded: int) -> None:
         """Count one request."""

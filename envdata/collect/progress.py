@@ -23,12 +23,19 @@ class Progress:
         self._clock = clock
         self._questions, self._before, self._done = questions, done, done
         self._tokens = 0
+        self._shown = 0
         self._began = clock()
         self._written: float | None = None
 
     def tokens(self, count: int) -> None:
         """Count tokens that were decoded."""
         self._tokens += count
+        self._write()
+
+    def under_way(self, count: int) -> None:
+        """Say how many tokens there are so far of what is not finished; they are counted when it is."""
+        # What has just finished may be in neither number for a moment: the line never goes back.
+        self._shown = max(self._shown, self._tokens + count)
         self._write()
 
     def question(self) -> None:
@@ -56,9 +63,8 @@ class Progress:
     def line(self) -> str:
         """Describe the state, such as "12/48 questions, 38,400 tokens, 243 tokens/s, 9 min left"."""
         seconds = max(self._clock() - self._began, 1e-9)
-        line = (
-            f"{self._done}/{self._questions} questions, {self._tokens:,} tokens, {self._tokens / seconds:.0f} tokens/s"
-        )
+        tokens = max(self._shown, self._tokens)
+        line = f"{self._done}/{self._questions} questions, {tokens:,} tokens, {tokens / seconds:.0f} tokens/s"
         here = self._done - self._before
         if not here or self._done == self._questions:
             return line

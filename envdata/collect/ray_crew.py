@@ -93,6 +93,7 @@ class RayCrew:
         total = Usage()
         for _, usage in self._counted.values():
             total.add(usage.prompt, usage.cached, usage.decoded)
+            total.under_way += usage.under_way
         return total
 
     async def establish(self) -> EngineFacts:

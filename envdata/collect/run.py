@@ -26,6 +26,9 @@ FAILURES_IN_A_ROW = 3
 MANY_FAILURES_IN_A_ROW = 20
 """So many are taken for a broken server, whatever was collected before."""
 
+SECONDS_BETWEEN_LOOKS = 1.0
+"""At what the engines have written of unfinished traces, for the line of progress."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -151,11 +154,18 @@ async def _collect_missing(
             parts.write(number, branches, given_up)
             progress.question()
 
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            progress.under_way(crew.usage.under_way)
+
+    looking = asyncio.create_task(look())
     try:
         async with together() as group:
             for _ in range(at_once):
                 group.create_task(work())
     finally:
+        looking.cancel()
         progress.end()
     return left_out
 

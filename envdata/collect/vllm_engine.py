@@ -11,6 +11,7 @@ vLLM is imported when the engine is established, and not before.
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,9 @@ from envdata.collect.engine import (
     Usage,
 )
 from envdata.collect.openai_replies import put_together
+
+SECONDS_BETWEEN_COUNTS = 1.0
+"""Of the tokens of unfinished requests."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class VLLMEngine:
         self._orders: queue.SimpleQueue[Callable[[], None] | _Request | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._llm: Any = None
+        self._own: Mapping[str, Any] = {}
         self._slots = asyncio.Semaphore(1)
         self._encoded: dict[tuple[str, bool], Prompt] = {}
 
@@ -193,8 +198,10 @@ class VLLMEngine:
                 why += "; serve the model with vLLM's own server and --data-parallel-size, and use --server"
             loop.call_soon_threadsafe(_fail, loaded, CollectError(why))
             return
-        own = self._llm.model_config.get_diff_sampling_param()
-        loop.call_soon_threadsafe(_settle, loaded, EngineFacts("vllm", vllm.__version__, "token ids", own))
+        # Kept: vLLM reads the model's files anew each time it is asked.
+        self._own = self._llm.model_config.get_diff_sampling_param()
+        facts = EngineFacts("vllm", vllm.__version__, "token ids", self._own)
+        loop.call_soon_threadsafe(_settle, loaded, facts)
         waiting: dict[str, asyncio.Future[Any]] = {}
         try:
             self._serve(loop, waiting)
@@ -206,7 +213,7 @@ class VLLMEngine:
 
     def _serve(self, loop: asyncio.AbstractEventLoop, waiting: dict[str, "asyncio.Future[Any]"]) -> None:
         engine = self._llm.llm_engine
-        number = 0
+        number, counted = 0, 0.0
         while True:
             while waiting == {} or not self._orders.empty():
                 order = self._orders.get()
@@ -225,6 +232,9 @@ class VLLMEngine:
             for output in engine.step() if waiting else ():
                 if output.finished and output.request_id in waiting:
                     loop.call_soon_threadsafe(_settle, waiting.pop(output.request_id), output)
+            if time.monotonic() - counted >= SECONDS_BETWEEN_COUNTS or not waiting:
+                counted = time.monotonic()
+                self.usage.under_way = _under_way(engine)
 
     def _add(
         self,
@@ -241,8 +251,7 @@ class VLLMEngine:
             return
         try:
             # The settings that come with the model count where nothing else is said, as with vLLM's server.
-            own = self._llm.model_config.get_diff_sampling_param()
-            params = SamplingParams(**{**own, **request.params}, output_kind=RequestOutputKind.FINAL_ONLY)
+            params = SamplingParams(**{**self._own, **request.params}, output_kind=RequestOutputKind.FINAL_ONLY)
             engine.add_request(name, {"prompt_token_ids": list(request.prompt)}, params)
         except (ValueError, TypeError) as error:
             # Longer than the model reads, say: another question may be shorter.
@@ -272,6 +281,15 @@ def _params(sampling: Sampling) -> dict[str, Any]:
         if (value := getattr(sampling, name)) is not None:
             params[name] = value
     return params
+
+
+def _under_way(engine: Any) -> int:
+    """Count the tokens of unfinished requests, for people to look at: vLLM has them, and no public way to ask."""
+    try:
+        return sum(state.detokenizer.num_output_tokens() for state in engine.output_processor.request_states.values())
+    except (AttributeError, TypeError):
+        # Another version's; then tokens are counted when requests finish.
+        return 0
 
 
 def _settle(reply: "asyncio.Future[Any]", result: object) -> None:
