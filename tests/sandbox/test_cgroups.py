@@ -147,14 +147,14 @@ def test_many_at_a_time_have_groups_of_their_own(targets: World, earlier: list[P
 
 @pytest.mark.bubblewrap
 def test_without_a_place_each_worker_still_has_its_limits(
-    targets: World, monkeypatch: pytest.MonkeyPatch, looked_for_anew: None, earlier: list[Path]
+    targets: World, monkeypatch: pytest.MonkeyPatch, looked_for_anew: None
 ) -> None:
     monkeypatch.setenv(cgroups.VARIABLE, "off")
     assert limits_are() == "limits of each worker alone (rlimits): AUTOTTS_CGROUP is off"
     hog = Candidate("hog", attack("kept = b'x' * (1 << 30)"))
     played = play(BubblewrapBackend(), hog, targets.grid, PATIENT)
     assert {status for one in played for status in one.result.status.tolist()} == {Status.OUT_OF_MEMORY}
-    assert _groups(earlier) == []
+    assert _groups() == []
 
 
 @pytest.mark.bubblewrap
