@@ -92,7 +92,8 @@ async def engine_alone(
         seconds = clock() - began
         return sum(len(output.outputs[0].token_ids) for output in outputs), seconds
 
-    return await engine.with_model(generate)
+    tokens, seconds = await engine.with_model(generate)
+    return int(tokens), float(seconds)
 
 
 async def collected(
