@@ -76,6 +76,13 @@ def _checks(survey: Survey, table: pa.Table, provenance: Mapping[str, Any], ours
         over = int(pc.sum(pc.greater(table.column("probe_tokens").combine_chunks().flatten(), costliest)).as_py() or 0)
         yield Check("probe costs", over == 0, True, f"{over} probes cost more than {costliest} tokens")
     yield _answered(survey)
+    given_up = provenance.get("given_up")
+    if isinstance(given_up, Mapping):
+        count = sum(map(len, given_up.values()))
+        found = (
+            f"{count} took too long to be read as mathematics and are compared as text" if count else "none given up"
+        )
+        yield Check("answers read", not count, False, found)
     yield from _agreement(survey)
     yield from _independent(survey, table)
 

@@ -100,6 +100,14 @@ def test_probes_that_read_something_else(tmp_path):
     assert faults(verify(grids.write(tmp_path / "grid.parquet", rows))) == {"last probe and final answer"}
 
 
+def test_answers_that_were_given_up_are_a_remark(tmp_path):
+    row = grids.rows()[0]
+    write_grid(tmp_path / "grid.parquet", [row], 10, {**OURS, "given_up": {"0": ["7^{7^{7^{7}}}", "8^{8^{8}}"]}})
+    found = named(verify(tmp_path / "grid.parquet"))["answers read"]
+    assert (found.holds, found.must) == (False, False)
+    assert found.found.startswith("2 took too long")
+
+
 def test_traces_without_answers(tmp_path):
     rows = grids.rows("q: 7\n 0 5 - ''\n 1 6 - ''\n 2 7 - 7")
     assert faults(verify(grids.write(tmp_path / "grid.parquet", rows))) == {"final answers"}
