@@ -6,6 +6,7 @@ configuration, by the names of `RunSettings`, over those of a short search on th
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import fields
@@ -16,17 +17,20 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
 import envdata
+from graph.accounting.episodes import CountingEvaluator
+from graph.accounting.starting import settle_caps
 from graph.context import Context
 from graph.discovery import explorer_of, pin
 from graph.explorers.setup import Setup
 from graph.folder import RunFolder
+from graph.journal import Journal
 from graph.machine import build
 from graph.nodes.state import State
 from graph.settings import Pinned, RunError, RunSettings
 from graph.telling import Silence
-from sandbox.evaluate import Evaluator
 
 BUNDLED = Path(envdata.__file__).parent / "bundled"
+LOG = logging.getLogger("autotts")
 _contexts: dict[Path, Context] = {}
 """One a run folder: sandboxes stay warm between the nodes of a thread, which the server calls one by one."""
 
@@ -53,14 +57,16 @@ def _find(config: RunnableConfig) -> Context:
     path = Path(given.get("run") or Path("runs") / f"studio-{given.get('thread_id', 'without-thread')}")
     if path not in _contexts:
         folder = RunFolder(path)
-        pinned = pin(settings_of(given))
+        pinned = pin(settle_caps(settings_of(given), LOG.warning))
         if folder.settings.exists():
             Pinned.load(folder.settings).check_same(pinned)
         else:
             pinned.save(folder.settings)
         settings = pinned.settings
-        evaluator = Evaluator(settings.evaluation(), sandbox=settings.sandbox, jobs=os.cpu_count() or 1)
-        explorer = explorer_of(Setup(settings, evaluator=evaluator))
+        evaluator = CountingEvaluator(settings.evaluation(), sandbox=settings.sandbox, jobs=os.cpu_count() or 1)
+        explorer = explorer_of(Setup(settings, evaluator=evaluator, say=LOG.warning))
+        # Minutes between two servers, in which nothing ran, count for nothing.
+        Journal(folder.round(0).transcript).record("session")
         _contexts[path] = Context(settings, folder, evaluator, explorer, Silence())
     return _contexts[path]
 

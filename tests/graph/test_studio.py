@@ -16,6 +16,8 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
+from graph import studio
+from graph.accounting.starting import DEFAULT_MAX_COST
 from graph.drawing import DRAWING, mermaid
 from graph.settings import RunError
 from graph.studio import settings_of
@@ -51,6 +53,7 @@ def test_the_entry_runs_as_the_server_loads_it(tmp_path: Path, grids: tuple[Path
     assert stopped["__interrupt__"][0].value["for"] == "approval"
     assert graph.invoke(Command(resume=True), config)["selected"]
     assert (tmp_path / "run" / "result.json").exists()
+    assert json.loads((tmp_path / "run" / "accounting.json").read_text())["total"]["episodes"] > 50
     # Another thread cannot go on with the folder under other settings.
     module._contexts.clear()
     config["configurable"]["seed"] = 5
@@ -62,6 +65,17 @@ def test_a_threads_configuration_is_read_by_the_names_of_settings() -> None:
     assert settings_of({"thread_id": "x", "rounds": 2, "betas": "[0.5]"}).betas == (0.5,)
     with pytest.raises(RunError, match="rounds is 0"):
         settings_of({"rounds": 0})
+
+
+def test_a_thread_whose_explorer_is_paid_for_has_a_cap_too(
+    tmp_path: Path, grids: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key-anthropic")
+    given = {**_short(grids[0], tmp_path / "run"), "explorers": '["anthropic:claude-sonnet-5-5"]'}
+    context = studio._find({"configurable": given})
+    context.evaluator.close()
+    assert context.settings.max_cost == DEFAULT_MAX_COST
+    assert "unless --max-cost says otherwise" in caplog.text
 
 
 @pytest.mark.studio
