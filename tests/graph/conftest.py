@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from graph.telling import Silence
 from sandbox.evaluate import Evaluator
 from tests.graph.running import autotts
 from tests.graph.small import write_small
+
+# Tests here start the command dozens of times: it need not compile the same files each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 SHORT = ("--rounds", 2, "--candidates", 3, "--finalists", 1, "--repeats", 2, "--screening-repeats", 1)
 SHORT += ("--betas", "0,1", "--sandbox", "process", "--jobs", 1)

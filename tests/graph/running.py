@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from graph.cli import main
+
 VARYING = {"checkpoints.sqlite", "transcript.jsonl", "accounting.json"}
 """Files of a run with times in them; all others are the same for the same seed."""
 
@@ -18,6 +22,15 @@ def autotts(*arguments: object, patience: float = 300, **more: str) -> subproces
     """Run `autotts` to its end, which may take `patience` seconds; `more` is put into its environment."""
     environment = {**os.environ, **more}
     return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment, timeout=patience)
+
+
+def here(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> "pytest.CaptureResult[str]":
+    """Run `autotts` in this process, which is quicker: what it printed."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(each) for each in arguments])
+    told = capsys.readouterr()
+    assert int(ended.value.code or 0) == code, told.err
+    return told
 
 
 def files(run: Path) -> dict[str, bytes]:

@@ -20,7 +20,7 @@ from graph.machine import run
 from graph.pausing import Pause
 from sandbox.candidate import MAX_SOURCE
 from tests.graph.conftest import SHORT
-from tests.graph.running import autotts, command
+from tests.graph.running import command, here
 from tests.graph.test_loop import Make
 
 SOUND = render(SEEDS[0][1])
@@ -155,7 +155,9 @@ def test_submitting_on_the_command_line(
     assert "does not wait for a controller" in said
 
 
-def test_a_process_can_wait_for_the_file(tmp_path: Path, grids: tuple[Path, Path]) -> None:
+def test_a_process_can_wait_for_the_file(
+    tmp_path: Path, grids: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     out, box, mine = tmp_path / "run", tmp_path / "box", tmp_path / "mine.py"
     mine.write_text(SOUND)
     options = ("--grid", grids[0], *SHORT, "--rounds", 1, "--explorer", f"folder:{box}", "--out", out, "--wait")
@@ -166,9 +168,7 @@ def test_a_process_can_wait_for_the_file(tmp_path: Path, grids: tuple[Path, Path
             if "waiting:" in line:
                 break
         assert waiting_for(RunFolder(out), load(out).settings) is not None
-        put = autotts("submit", out, mine)
-        assert put.returncode == 0, put.stderr
-        assert "the process that waits for it goes on" in put.stderr
+        assert "the process that waits for it goes on" in here(capsys, "submit", out, mine).err
         process.communicate(timeout=120)
         assert process.returncode == 0
     finally:

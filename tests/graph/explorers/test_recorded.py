@@ -13,17 +13,16 @@ from graph.folder import RunFolder, read_json
 from graph.journal import Journal
 from graph.machine import run
 from graph.settings import Pinned
-from tests.graph.running import autotts, files
+from tests.graph.running import files, here
 from tests.graph.test_loop import SOUND, Make, Scripted
 
 
 def test_a_run_played_back_ends_as_the_recorded_one(
-    tmp_path: Path, options: tuple[object, ...], finished: Path
+    tmp_path: Path, options: tuple[object, ...], finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "again"
-    done = autotts("discover", *options, "--explorer", f"recorded:{finished}", "--out", out, "--json")
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    done = here(capsys, "discover", *options, "--explorer", f"recorded:{finished}", "--out", out, "--json")
+    said = json.loads(done.out)
     # Printed beside the result, and with this run's own minutes.
     del said["accounting"]
     assert said == read_json(finished / "result.json")
@@ -90,12 +89,12 @@ def test_where_a_grid_lies_does_not_matter_but_what_is_in_it_does(finished: Path
 
 
 def test_the_command_line_refuses_before_anything_is_played(
-    tmp_path: Path, options: tuple[object, ...], finished: Path
+    tmp_path: Path, options: tuple[object, ...], finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    refused = autotts("discover", *options, "--seed", 5, "--explorer", f"recorded:{finished}", "--out", out)
-    assert refused.returncode == 1
-    assert "seed: the recorded run had 0, this one 5" in refused.stderr
+    base = ("discover", *options, "--seed", 5, "--explorer", f"recorded:{finished}", "--out", out)
+    refused = here(capsys, *base, code=1)
+    assert "seed: the recorded run had 0, this one 5" in refused.err
     assert not out.exists()
 
 
