@@ -14,7 +14,9 @@ COMMANDS = {
     "report": ("graph.cli.report", "report_command"),
     "serve": ("graph.cli.serve", "serve_command"),
     "solve": ("graph.cli.solve", "solve_command"),
+    "study": ("graph.cli.study", "study_command"),
     "submit": ("graph.cli.submit", "submit_command"),
+    "ui": ("graph.cli.ui", "ui_command"),
     "sandbox": ("graph.cli.sandbox", "sandbox_group"),
     "validate": ("graph.cli.validate", "validate_command"),
 }

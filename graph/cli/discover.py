@@ -136,14 +136,14 @@ def discover_command(
         )  # fmt: skip
     else:
         speaker.say(f"the run is in {folder}")
-        settings = RunSettings(**_with_bundled(given))
+        settings = RunSettings(**with_bundled(given))
         carry_out(
             lambda person: discovery.start(folder, settings, jobs=jobs, teller=speaker, person=person, conduct=conduct),
             folder, wait=wait, as_json=as_json,
         )  # fmt: skip
 
 
-def _with_bundled(given: dict[str, Any]) -> dict[str, Any]:
+def with_bundled(given: dict[str, Any]) -> dict[str, Any]:
     """The bundled grids where no grid is named; a search on other grids has nothing held out unless it is named too."""
     if given["grids"]:
         return given

@@ -1,0 +1,1 @@
+"""Studies: explorers × seeds × ablations as runs, and what they show together."""
