@@ -1,0 +1,129 @@
+"""Live episodes with the real model in vLLM, behind its server and in process; asserted is structure, never speed."""
+
+import asyncio
+import json
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from envdata.grid import Grid
+from envdata.live.model import Asking
+from sandbox.solving import Solution, Solver
+from sandbox.solving.two_lines import served
+from tests import live_model, real_model
+
+pytestmark = pytest.mark.vllm
+
+GRID = "envdata/bundled/word-problems-heldout.parquet"
+
+SCRIPT = f"""
+import asyncio, json, sys
+# What the sandboxes need and vLLM's own environment does not have; behind it, so that nothing of vLLM's is replaced.
+sys.path.append({sysconfig.get_paths()["purelib"]!r})
+from envdata.collect.vllm_engine import VLLMEngine
+from envdata.grid import Grid
+from envdata.live.metering import metered
+from envdata.live.model import Asking
+from sandbox.solving import Solver
+
+async def main():
+    grid = Grid.load({GRID!r})
+    engine = VLLMEngine(sys.argv[1], json.loads(sys.argv[2]))
+    metered(engine)
+    async with Solver(engine, Asking.like(grid.provenance, "containers"), sandbox="process") as solver:
+        question = "A bag holds 6 balls. How many balls are in 7 bags?"
+        solution = await solver.solve(question, "cmc", seed=1)
+        # One that nobody waits for is taken out of the engine.
+        unwanted = asyncio.ensure_future(solver.solve(question, "sc", 1.0, seed=2))
+        await asyncio.sleep(1)
+        unwanted.cancel()
+        await asyncio.gather(unwanted, return_exceptions=True)
+        await asyncio.sleep(1)
+        left = await engine.with_model(lambda llm: llm.llm_engine.get_num_unfinished_requests())
+        print(json.dumps([solution.answer, vars(solution.cost), len(solution.branches), left]))
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with real_model.serving(tmp_path_factory.mktemp("vllm") / "log") as url:
+        yield url
+
+
+def check(solution: Solution, grid: Grid) -> None:
+    cost = solution.cost
+    assert solution.failed_by is None
+    assert cost.cached_tokens > 0, "a continued prefix comes from the cache"
+    assert sum(branch.tokens for branch in solution.branches) == cost.tokens
+    assert cost.tokens <= cost.decoded
+    assert cost.probe_tokens > 0
+    for branch in solution.branches:
+        assert branch.tokens <= 85 + grid.interval
+        assert branch.finished or branch.tokens % grid.interval == 0
+
+
+def test_episodes_behind_vllms_server(url: str) -> None:
+    grid = Grid.load(GRID)
+
+    async def run() -> list[Solution]:
+        engine = served(url, real_model.MODEL)
+        async with Solver(engine, Asking.like(grid.provenance, "containers")) as solver:
+            assert solver.facts is not None
+            assert (solver.facts.name, solver.facts.continues) == ("vllm", "token ids")
+            assert solver.model.context == 2048
+            question = "A bag holds 6 balls. How many balls are in 7 bags?"
+            return await asyncio.gather(*(solver.solve(question, "cmc", seed=seed) for seed in (1, 2)))
+
+    first, second = asyncio.run(run())
+    check(first, grid)
+    check(second, grid)
+    assert [branch.text for branch in first.branches] != [branch.text for branch in second.branches]
+
+
+def test_a_client_of_the_endpoint_that_goes_away_leaves_vllm_idle(url: str) -> None:
+    from envdata.episodes import Terms
+    from graph.serve.app import Endpoint, Terminal
+    from graph.serve.asked import Offer
+    from sandbox.candidate import Candidate
+
+    asking = Asking.like(Grid.load(GRID).provenance, "containers")
+    solver = Solver(served(url, real_model.MODEL), asking)
+    endpoint = Endpoint(solver, Offer({"sc": Candidate.parse("sc")}, 1.0, "gemma"), asking, Terms(), Terminal())
+    with live_model.serving(endpoint.application) as own:
+        sdk = openai.OpenAI(base_url=own, api_key="none", max_retries=0, timeout=1.5)
+        with pytest.raises(openai.APITimeoutError):
+            sdk.chat.completions.create(model="sc", messages=[{"role": "user", "content": "A bag holds 6 balls."}])
+        deadline = 60
+        while deadline and 'status="gone"' not in httpx.get(own.removesuffix("/v1") + "/metrics").text:
+            deadline -= 1
+            asyncio.run(asyncio.sleep(0.25))
+        asyncio.run(asyncio.sleep(2))
+        page = httpx.get(url.removesuffix("/v1") + "/metrics").text
+    (running,) = [line for line in page.splitlines() if line.startswith("vllm:num_requests_running{")]
+    assert float(running.rpartition(" ")[2]) == 0
+
+
+def test_episodes_in_process(tmp_path: Path) -> None:
+    script = tmp_path / "live.py"
+    script.write_text(SCRIPT)
+    ended = subprocess.run(
+        [real_model.python(), script, real_model.folder() / "gemma-hf", json.dumps(real_model.IN_PROCESS)],
+        env=real_model.environment(),
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    _, cost, branches, left = json.loads(ended.stdout.splitlines()[-1])
+    assert cost["cached_tokens"] > 0
+    assert cost["decoded"] == cost["tokens"]
+    assert branches >= 2
+    assert left == 0
