@@ -56,7 +56,7 @@ def url(behaviour):
 
 
 def run(url, out, questions, settings, *, engine=OpenAIServer, **options):
-    client = Client(url, "toy", concurrency=4, timeout=10, retries=0)
+    client = Client(url, "toy", concurrency=4, timeout=60, retries=0)
     return asyncio.run(collect(engine(client, **options), questions, settings, SOURCE, out, at_once=2))
 
 

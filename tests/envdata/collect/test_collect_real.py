@@ -87,7 +87,7 @@ def test_a_grid_from_each_engine(tmp_path, chat):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     begun.send_signal(signal.SIGINT)
-    _, said = begun.communicate(timeout=60)
+    _, said = begun.communicate(timeout=real_model.SECONDS_TO_START)
     assert begun.returncode == 130, said
     assert "the same command goes on" in said
     kept = {file.name: file.read_bytes() for file in parts.glob("question-*.json")}

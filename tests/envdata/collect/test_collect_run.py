@@ -43,7 +43,7 @@ def url(behaviour):
 
 
 def run(url, out, *, questions=QUESTIONS, settings=SETTINGS, model="toy", at_once=2):
-    engine = OpenAIServer(Client(url, model, concurrency=4, timeout=10, retries=0))
+    engine = OpenAIServer(Client(url, model, concurrency=4, timeout=60, retries=0))
     return asyncio.run(collect(engine, questions, settings, SOURCE, out, at_once=at_once))
 
 
