@@ -15,6 +15,7 @@ from envdata.orders import ORDERS
 from sandbox import serving
 from sandbox.backends.base import Backend, Limits
 from sandbox.candidate import Candidate
+from sandbox.constraints import Constraints
 from sandbox.host import CandidateFailed, Event, Host, InfrastructureError, Worker, read_text_frame
 from sandbox.inside.wire import MAX_KNOB, MAX_KNOBS
 from sandbox.quoting import quoted
@@ -60,6 +61,8 @@ class Settings:
     show_questions: bool = False
     renamed: bool = False
     """Whether labels are numbered otherwise, to see whether a candidate goes by their numbers."""
+    constraints: Constraints = field(default_factory=Constraints)
+    """What a user asks of every episode; its limit on tokens is in the terms already."""
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -184,6 +187,7 @@ class Player:
             "budget": settings.terms.budget,
             "live": LIVE_EPISODES,
             "renamed": settings.renamed,
+            "constraints": settings.constraints.job(),
             "episodes": [
                 (
                     _seed(settings.seed, text, repeat),

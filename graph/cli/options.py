@@ -9,6 +9,7 @@ import click
 from envdata.episodes import MAX_BRANCHES, Terms
 from envdata.orders import ORDERS
 from sandbox.backends.base import Limits
+from sandbox.constraints import Constraints
 from sandbox.playing import Settings
 
 NO_CEILING = 1 << 20
@@ -72,6 +73,11 @@ def evaluation_options(command: Command) -> Command:
                 help="How branches are ordered; balanced: fewer repeats for the same precision.",
             ),
             click.option("--budget", type=click.IntRange(1), help="Tokens an episode may spend.  [default: no limit]"),
+            click.option("--max-tokens", type=click.IntRange(1),
+                         help="As --budget; a controller that breaks it answers with the vote so far, and has not "
+                         "failed."),
+            click.option("--min-branches", type=click.IntRange(0), default=0, show_default=True,
+                         help="Branches that an answer rests on; missing ones are read to their ends, and all vote."),
             click.option(
                 "--max-branches", type=click.IntRange(1), show_default=f"{MAX_BRANCHES}; with --api autotts all",
                 help="Branches that an episode may open.",
@@ -104,16 +110,30 @@ def make_settings(
     probe_cost: int | None,
     api: str,
     show_answers: bool,
+    max_tokens: int | None = None,
+    min_branches: int = 0,
 ) -> Settings:
     """Evaluation settings from what `evaluation_options` parsed.
 
     The release's controllers see answers as strings, have no branch ceiling, and may ask a finished branch again.
+    Raises ValueError for what cannot be.
     """
     release = api == "autotts"
+    constraints = Constraints(max_tokens, min_branches)
+    if release and constraints != Constraints():
+        raise ValueError("--max-tokens and --min-branches are for controllers of the native API; leave --api away")
     terms = Terms(
         max_branches=max_branches or (NO_CEILING if release else MAX_BRANCHES),
         budget=budget,
         probe_cost=probe_cost,
         repeats_last=release,
     )
-    return Settings(terms=terms, limits=Limits(), seed=seed, order=order, api=api, show_answers=show_answers or release)
+    return Settings(
+        terms=constraints.around(terms),
+        limits=Limits(),
+        seed=seed,
+        order=order,
+        api=api,
+        show_answers=show_answers or release,
+        constraints=constraints,
+    )

@@ -25,6 +25,7 @@ FILES = {
     "sandbox/inside/confinement.py": INSIDE / "inside" / "confinement.py",
     "sandbox/inside/landlock.py": INSIDE / "inside" / "landlock.py",
     "sandbox/inside/errors.py": INSIDE / "inside" / "errors.py",
+    "sandbox/inside/guard.py": INSIDE / "inside" / "guard.py",
     "sandbox/inside/native.py": INSIDE / "inside" / "native.py",
     "sandbox/inside/player.py": INSIDE / "inside" / "player.py",
     "sandbox/inside/release.py": INSIDE / "inside" / "release.py",

@@ -4,6 +4,7 @@ from types import ModuleType
 from typing import Any
 
 from sandbox import tts
+from sandbox.inside import guard
 from sandbox.inside.errors import Broken, describe_error, safely
 from sandbox.inside.wire import MAX_KNOB, MAX_KNOBS
 from sandbox.link import Link
@@ -73,7 +74,7 @@ class NativeCandidate:
         episode = tts.Episode(link, number, ceiling, job["interval"], job["budget"], seed, question)
         if job.get("renamed"):
             episode._labels = RenamedLabels()
-        answer = self.controller(self._knobs).solve(episode)
+        answer = guard.solve(self.controller(self._knobs), episode, job.get("constraints", {}))
         if answer is None:
             return None
         if type(answer) is not tts.Answer or not any(answer is label for label in episode._labels):
