@@ -40,6 +40,9 @@ TRIALS = (
 TRACES_A_REQUEST = 16
 """Where a server can draw several at once: few enough that the first ones are probed while others are drawn."""
 
+MAX_ENCODED = 4096
+"""Texts whose tokens are kept: those of one collection all fit, and an endpoint that runs for months stays small."""
+
 
 class OpenAIServer:
     """An `envdata.collect.engine.Engine` behind a URL such as http://127.0.0.1:8000/v1."""
@@ -224,6 +227,8 @@ class OpenAIServer:
         if not text or not self._by_ids:
             return (text,) if text else ()
         if (text, start) not in self._encoded:
+            if len(self._encoded) >= MAX_ENCODED:
+                self._encoded.clear()
             # One token is decoded and thrown away.
             reply = await self._ask(prompt=text, max_tokens=1, add_special_tokens=start)
             self._encoded[text, start] = tuple(ids_of(reply, "prompt_token_ids"))

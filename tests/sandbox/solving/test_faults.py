@@ -111,13 +111,18 @@ def test_a_cancelled_question_leaves_no_branch(url: str, toy: Toy) -> None:
 )
 def test_a_controller_that_dies_in_the_middle(body: str, status: Status, why: str, solve: Solve, toy: Toy) -> None:
     toy.ways = "ab"
-    limits = Limits(reply_seconds=0.5)
-    with pytest.raises(SolveError, match=why) as failed:
-        solve(controller(body), limits=limits, ask=asking(interval=40))
-    assert failed.value.solution.status == status
-    assert failed.value.solution.failed_by == "controller"
-    fallen = solve(controller(body), limits=limits, ask=asking(interval=40), on_failure="majority")
-    assert (fallen.answer, fallen.status) == ("42", status)
+    fallen = solve(
+        controller(body), limits=Limits(reply_seconds=0.5), ask=asking(interval=40), on_failure="majority"
+    )  # fmt: skip
+    assert (fallen.answer, fallen.status, fallen.failed_by) == ("42", status, "controller")
+    assert why in str(fallen.why)
+
+
+def test_a_controllers_death_is_an_error_unless_told_otherwise(solve: Solve) -> None:
+    with pytest.raises(SolveError, match="boom") as failed:
+        solve(controller("episode.branch(4)\nraise RuntimeError('boom')"))
+    assert failed.value.solution.status == Status.EXCEPTION
+    assert failed.value.solution.cost.decoded > 0
 
 
 def test_a_file_that_does_not_compile(solve: Solve) -> None:

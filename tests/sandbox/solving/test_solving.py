@@ -66,7 +66,7 @@ def recorded(letter: str, number: int, interval: int) -> BranchRow:
     return BranchRow(0, QUESTION, "42", number, len(text), final, probes, None, sure, costs)
 
 
-@pytest.mark.parametrize("name", ["cmc", "asc", "esc", "st_bon", "parallel_probe", "answer_consistency"])
+@pytest.mark.parametrize("name", ["cmc", "asc", "st_bon", "parallel_probe"])
 def test_a_replay_of_the_same_branches_is_the_same_episode(name: str, solve: Solve, tmp_path: Path) -> None:
     live = solve(name)
     order = ORDERS["published"](64, 0, 0)
