@@ -34,11 +34,14 @@ setup:
 setup-dev:
 	@tools/setup.sh dev
 
+# All but vllm, which brings a PyTorch of its own choice.
+EXTRAS := agents dev postgres ray studio
+
 # The exact versions that every set-up is held to, for every Python from 3.11 on: pins what is new in pyproject.toml,
 # with ARGS=--upgrade everything anew. Commit the result.
 lock: setup-dev
 	$(bin)/python -m pip install --quiet uv
-	$(bin)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra dev --extra questions \
+	$(bin)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 $(EXTRAS:%=--extra %) \
 	  --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
 
 # Collects the bundled grids again, from the model itself.
