@@ -103,5 +103,5 @@ def test_a_model_is_asked_as_a_grid_was() -> None:
         Asking.like(provenance, "three")
     with pytest.raises(ValueError, match="does not say how it was collected"):
         settings_of({"interval": 5})
-    with pytest.raises(ValueError, match="no .question. in it"):
+    with pytest.raises(ValueError, match="in it: no question would be put"):
         Asking.of(settings_of(provenance), "nothing")
