@@ -6,6 +6,7 @@ run even if it got into the page as markup, which escaping keeps it from.
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -63,6 +64,16 @@ def policy(code: str, *, live: bool) -> str:
     return own + ("; connect-src 'self'" if live else "")
 
 
+def index(states: Sequence[Any]) -> str:
+    """The page that lists runs; `states` are their `graph.ui.runs.RunState`."""
+    return _plain("Runs", states=states, why="", going_on=not all(each.ended for each in states))
+
+
+def waiting(name: str, why: str) -> str:
+    """The page of a run that has nothing to show yet; it looks again by itself."""
+    return _plain(name, states=[], why=why, going_on=True)
+
+
 @cache
 def style() -> str:
     """The style sheet, as it stands in pages."""
@@ -91,6 +102,12 @@ def figures(result: dict[str, Any]) -> list[dict[str, Any]]:
     ]
     first, others = rows[0], rows[1:]
     return [first, *sorted(others, key=lambda row: -row["search"]["value"] if row["search"] else 0)]
+
+
+def _plain(title: str, **shown: Any) -> str:
+    own = Markup(style())  # noqa: S704 - the project's own file
+    template = _environment().get_template("page/index.html")
+    return template.render(title=title, style=own, policy=policy("", live=False), **shown)
 
 
 def _file(name: str) -> str:

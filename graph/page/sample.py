@@ -1,7 +1,7 @@
 """The stored sample of a run's traces, by controller, and what the failure digest calls each of its episodes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -24,21 +24,26 @@ class Stages:
 
     grids: tuple[Grid, ...]
     signs: tuple[Sequence[Mapping[str, int]], ...]
-    recorded: Mapping[str, Recorded]
-    ceiling: int
+    settings: RunSettings
+    _recorded: dict[int, Mapping[str, Recorded]] = field(default_factory=dict)
+    """By repeat, as they were asked for."""
 
     @classmethod
     def of(cls, settings: RunSettings) -> "Stages":
         """Read the grids. Raises GridError if one has gone."""
         grids = tuple(Grid.load(path) for path in settings.grids)
-        recorded = {
-            grid.name: Recorded.of(
-                grid, order=settings.order, seed=settings.seed, repeat=0, ceiling=settings.max_branches
-            )
-            for grid in grids
-        }
         every = tuple([signs(grid, question) for question in range(len(grid.questions))] for grid in grids)
-        return cls(grids, every, recorded, settings.max_branches)
+        return cls(grids, every, settings)
+
+    def recorded_in(self, repeat: int) -> Mapping[str, Recorded]:
+        """What the grids know beyond the episodes of a repeat, by the grid's name."""
+        own = self.settings
+        if repeat not in self._recorded:
+            self._recorded[repeat] = {
+                grid.name: Recorded.of(grid, order=own.order, seed=own.seed, repeat=repeat, ceiling=own.max_branches)
+                for grid in self.grids
+            }
+        return self._recorded[repeat]
 
 
 def stage_of(grid: Grid, settings: RunSettings, repeat: int = 0) -> dict[str, Any]:
@@ -66,14 +71,16 @@ def sampled(traces: pa.Table, label: str, stages: Stages) -> list[dict[str, Any]
             column = of_grid.column("beta")
             here = of_grid.filter(pc.is_null(column) if beta is None else pc.equal(column, beta))
             entry = {"grid": number, "beta": beta, "plays": played(here, stages.signs[number])}
-            found.append({**entry, "kinds": _kinds(here, label, stages)})
+            found.append({**entry, "kinds": kinds_by_question(here, label, stages)})
     return found
 
 
-def _kinds(traces: pa.Table, label: str, stages: Stages) -> dict[str, list[str]]:
+def kinds_by_question(traces: pa.Table, label: str, stages: Stages, repeat: int = 0) -> dict[str, list[str]]:
+    """What the failure digest calls the traced episodes of a controller on one grid, at one β, in one repeat."""
+    recorded = stages.recorded_in(repeat)
     found = {}
     for (grid, _, question), story in stories(traces, label):
-        kinds = list(kinds_of(story, stages.recorded[grid], question, stages.ceiling))
+        kinds = list(kinds_of(story, recorded[grid], question, stages.settings.max_branches))
         if kinds:
             found[str(question)] = kinds
     return found

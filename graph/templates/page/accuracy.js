@@ -53,7 +53,7 @@ function accuracySection(data) {
       series: seen, log: true, x, percent: true, xLabel: `${state.cost === "tokens" ? "tokens" : "sequential tokens"} a question (log scale)`, yLabel: "accuracy, %" });
     drawLegend(series);
     figures.replaceChildren(table(["controller", "#β", "#accuracy, %", "#interval", "#tokens", "#sequential"], shown.flatMap((each) => each.points.map((p) => [each.name, p.b === null ? dash : String(p.b), fixed(p.y, 2), `${fixed(p.low, 2)} … ${fixed(p.high, 2)}`, whole(p.tokens), whole(p.sequential)])), "The points of the chart"));
-    count.textContent = state.upTo ? `after round ${state.upTo}` : "baselines alone";
+    count.textContent = state.upTo ? `up to round ${state.upTo}` : "baselines alone";
   }
   function drawLegend(series) {
     const keys = new Map();
@@ -79,7 +79,7 @@ function accuracySection(data) {
     gridChoice,
     select("Cost", [["tokens", "tokens"], ["sequential", "sequential tokens"]], "tokens", (value) => { state.cost = value; draw(); }, { id: "accuracy-cost" }),
     select("Bands", [["main", "selected and best baseline"], ["all", "all"], ["none", "none"]], "main", (value) => { state.bands = value; draw(); }, { id: "accuracy-bands" }),
-    h("label", { class: "field" }, h("span", {}, "Rounds ", count), slider),
+    h("label", { class: "field" }, h("span", {}, count), slider),
     check("all finalists", false, (value) => { state.all = value; draw(); }, { id: "accuracy-all" }));
   byId("accuracy").append(controls, host, legend, h("details", {}, h("summary", {}, "Figures"), figures));
   draw();

@@ -1,6 +1,6 @@
 // A chart of lines with bands: hover and arrow keys tell of each point, a table holds the same figures.
 
-const MARGIN = { left: 46, right: 14, top: 14, bottom: 40 };
+const MARGIN = { left: 46, right: 14, top: 26, bottom: 40 };
 
 function logTicks(low, high, wanted = [1, 2, 5]) {
   const found = [];
@@ -55,7 +55,7 @@ function chart(host, options) {
     for (const v of options.xTicks || (options.log ? logTicks(x0, x1) : ticks(x0, x1, Math.min(8, width / 70)))) {
       svg.append(s("line", { x1: X(v), x2: X(v), y1: MARGIN.top, y2: height - MARGIN.bottom, class: "rule" }), s("text", { x: X(v), y: height - MARGIN.bottom + 17, class: "tick mid" }, short(v)));
     }
-    svg.append(s("text", { x: (MARGIN.left + width - MARGIN.right) / 2, y: height - 5, class: "axis mid" }, options.xLabel), s("text", { x: MARGIN.left - 38, y: 10, class: "axis" }, options.yLabel));
+    svg.append(s("text", { x: (MARGIN.left + width - MARGIN.right) / 2, y: height - 5, class: "axis mid" }, options.xLabel), s("text", { x: 4, y: 12, class: "axis" }, options.yLabel));
     const body = s("g", { "clip-path": `url(#${clip})` });
     for (const rule of options.rules || []) body.append(s("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: Y(rule.y), y2: Y(rule.y), class: "level" }), s("text", { x: width - MARGIN.right, y: Y(rule.y) - 5, class: "tick end" }, rule.name));
     for (const each of shown) if (each.band) body.append(s("path", { d: bandOf(each.points, X, Y), class: "band", vars: { "--c": each.style[0] } }));

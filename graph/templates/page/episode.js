@@ -67,6 +67,9 @@ function sureness(state, leader) {
   });
   return values.length ? values.reduce((a, b) => a + b) / values.length : null;
 }
+function openedBy(events) {
+  return Math.max(0, ...events.flatMap((event) => (["A", "N", "!"].includes(event[0]) ? [] : event.slice(2).map((entry) => 1 + (Array.isArray(entry) ? entry[0] : entry)))));
+}
 // One summary for each event, for the curves under the stage.
 function history(question, order, events) {
   const state = newState(question, order);

@@ -17,10 +17,9 @@ function follow(live) {
   const look = async () => {
     try {
       const now = await (await fetch(live.state)).json();
-      if (now.version !== live.version) {
-        line.replaceChildren(`${now.said} `, h("a", { href: location.pathname, id: "news-link" }, "Show it"));
-        line.hidden = false;
-      }
+      const more = now.version !== live.version;
+      line.hidden = now.ended && !more;
+      if (more) { if (!byId("news-link")) line.replaceChildren("There is more to see. ", h("a", { href: location.pathname, id: "news-link" }, "Show it")); } else if (!now.ended) line.textContent = `${now.rounds} of ${now.planned} rounds; ${now.doing}`;
       setTimeout(look, 2000);
     } catch { line.textContent = "The server does not answer any more."; line.hidden = false; setTimeout(look, 10000); }
   };

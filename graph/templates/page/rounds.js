@@ -44,13 +44,13 @@ function candidateView(data, candidate, best) {
   const view = h("details", { class: "candidate", id: `candidate-${candidate.label}`, ontoggle: async () => {
     if (!view.open || body.childElementCount) return;
     const recipe = candidate.notes && Object.keys(candidate.notes).length ? h("details", {}, h("summary", {}, "Notes"), h("pre", { class: "text" }, JSON.stringify(candidate.notes, null, 1))) : null;
-    body.append(
+    fill(body, {}, [
       h("h4", {}, "Reasoning"), h("p", {}, candidate.idea || "Nothing was said."), candidate.why && h("p", { class: "bad" }, `${candidate.status}: ${candidate.why}`),
       candidate.same_as && h("p", {}, `It acts exactly as ${candidate.same_as} does.`), recipe,
       h("h4", {}, "Knobs over β"), knobCharts(data, candidate),
       candidate.digests.length ? [h("h4", {}, "Spending by action"), spendingBars(candidate.digests), ...digestTables(data, candidate.digests)] : null,
       candidate.digests.length && byId("theatre-root") ? h("p", {}, h("button", { type: "button", class: "link", onclick: () => openTheatre({ a: candidate.label }) }, "Watch it in the replay theatre")) : null,
-      h("h4", {}, "Code"));
+      h("h4", {}, "Code")]);
     body.append(await sourceView(data, candidate.label, candidate.parent));
   } }, h("summary", {}, h("span", { class: "name" }, candidate.label, candidate.label === best ? " ★" : ""), h("span", { class: candidate.status === "ok" ? "quiet" : "bad" }, fate),
     candidate.gain && h("span", { class: "quiet" }, `gain of the frontier ${signed(candidate.gain[0])}`), h("span", { class: "idea" }, candidate.idea.slice(0, 160))), body);
@@ -63,13 +63,13 @@ function roundView(data, round) {
   const view = h("details", { class: "round", id: `round-${round.number}`, ontoggle: () => {
     if (!view.open || body.childElementCount) return;
     const spent = round.spent;
-    body.append(
+    fill(body, {}, [
       h("p", { class: "quiet" }, `${fixed(spent.minutes, 2)} minutes${spent.nodes ? ` (${Object.entries(spent.nodes).map(([node, minutes]) => `${node} ${fixed(minutes, 2)}`).join(", ")})` : ""}, ${money(spent.cost)}, ${whole(spent.tokens || 0)} tokens of models, ${whole(spent.episodes || 0)} episodes replayed.`),
       round.candidates.map((each) => candidateView(data, each, round.best)),
       h("h4", {}, "What the critic makes of it"), h("pre", { class: "text" }, round.diagnosis || "Nothing was reasoned."),
       round.directions.length ? h("ul", {}, round.directions.map((each) => h("li", {}, each))) : null,
       h("details", {}, h("summary", {}, "What was measured"), h("pre", { class: "text" }, round.measured || "Nothing."), h("h5", {}, "Why episodes failed"), h("pre", { class: "text" }, round.failures || "Nothing.")),
-      round.said.length ? h("details", {}, h("summary", {}, "What the models said"), round.said.map((each) => [h("h5", {}, `${each.node} ${each.model} ${each.part}`), h("pre", { class: "text" }, each.text)])) : null);
+      round.said.length ? h("details", {}, h("summary", {}, "What the models said"), round.said.map((each) => [h("h5", {}, `${each.node} ${each.model} ${each.part}`), h("pre", { class: "text" }, each.text)])) : null]);
   } }, h("summary", {}, h("span", { class: "name" }, `Round ${round.number}`), h("span", { class: "quiet" }, tally)), body);
   return view;
 }

@@ -22,7 +22,7 @@ function glyph(pen, kind, x, y, w, hgt) {
   pen.stroke();
 }
 
-function drawStage(canvas, state, { faint, rows }) {
+function drawStage(canvas, state, rows) {
   const colours = palette(), question = state.question;
   const width = Math.max(200, canvas.parentElement.clientWidth || 320), gutter = 26, top = 16;
   const cw = Math.max(3, Math.min(34, (width - gutter - 4) / question.depth));
@@ -44,7 +44,6 @@ function drawStage(canvas, state, { faint, rows }) {
     for (let d = 1; d <= cells.length; d++) {
       const kind = classOf(question, SIGNS.indexOf(cells[d - 1])), x = gutter + (d - 1) * cw;
       const visited = branch && d <= branch.depth, seen = branch && branch.seen.has(d);
-      if (!visited && !faint) continue;
       const gap = cw > 6 ? 1 : 0.5;
       pen.globalAlpha = !visited ? 0.13 : branch.pruned ? 0.42 : 1;
       if (visited && !seen) { pen.strokeStyle = colours.quiet; pen.lineWidth = 1; pen.strokeRect(x + gap + 0.5, y + gap + 0.5, cw - 2 * gap - 1, ch - 2 * gap - 1); continue; }
@@ -63,8 +62,8 @@ function drawStage(canvas, state, { faint, rows }) {
 }
 
 function drawCurves(host, summary, index, most) {
-  const W = 300, H = 92, left = 4, base = 74, X = (tokens) => left + (tokens / Math.max(1, most)) * (W - 2 * left);
-  const svg = s("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": "Shares of the votes and confidence over the tokens spent" });
+  const W = Math.max(220, host.clientWidth || 300), H = 92, left = 4, base = 74, X = (tokens) => left + (tokens / Math.max(1, most)) * (W - 2 * left);
+  const svg = s("svg", { viewBox: `0 0 ${W} ${H}`, width: W, height: H, role: "img", "aria-label": "Shares of the votes and confidence over the tokens spent" });
   const names = ["--green", "--red", "--orange", "--purple", "--sky", "--other"];
   let past = null;
   for (let k = 0; k < summary.length; k++) {

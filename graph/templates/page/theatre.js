@@ -15,7 +15,7 @@ function theatreSection(data, source) {
   const first = choices.find((each) => each.selected) || choices.find((each) => each.best) || choices[choices.length - 1];
   const rival = choices.find((each) => data.baseline && each.label === data.baseline.label && each !== first) || choices.find((each) => each !== first);
   const middle = (controller) => { const list = source.betasOf(controller); return list[Math.floor(list.length / 2)]; };
-  const state = { a: first.label, b: rival ? rival.label : "", betaA: middle(first), betaB: rival ? middle(rival) : null, grid: 0, question: 0, repeat: 0, frame: 0, faint: true, rate: 8 };
+  const state = { a: first.label, b: rival ? rival.label : "", betaA: middle(first), betaB: rival ? middle(rival) : null, grid: 0, question: 0, repeat: 0, frame: 0, all: false, rate: 8 };
   let sides = [], frames = [], timer = null, wanted = 0;
 
   const pick = h("div", { class: "controls" }), told = h("p", { class: "question" }), legend = h("div", { class: "legend plain" });
@@ -24,12 +24,12 @@ function theatreSection(data, source) {
   const scrub = h("input", { type: "range", id: "theatre-scrub", min: 0, max: 0, value: 0, "aria-label": "Step", oninput: (event) => { pause(); show(+event.target.value); } });
   const where = h("output", { id: "theatre-where" });
   const bar = h("div", { class: "controls player", role: "group", "aria-label": "Player" },
-    h("button", { type: "button", id: "theatre-start", "aria-label": "To the beginning", onclick: () => { pause(); show(0); } }, "⏮"),
+    h("button", { type: "button", id: "theatre-start", "aria-label": "To the beginning", onclick: () => { pause(); show(0); } }, "|◀"),
     h("button", { type: "button", id: "theatre-back", "aria-label": "One step back", onclick: () => { pause(); show(state.frame - 1); } }, "◀"), playButton,
-    h("button", { type: "button", id: "theatre-step", "aria-label": "One step on", onclick: () => { pause(); show(state.frame + 1); } }, "▶|"),
-    h("button", { type: "button", id: "theatre-end", "aria-label": "To the end", onclick: () => { pause(); show(frames.length); } }, "⏭"),
+    h("button", { type: "button", id: "theatre-step", "aria-label": "One step on", onclick: () => { pause(); show(state.frame + 1); } }, "▶"),
+    h("button", { type: "button", id: "theatre-end", "aria-label": "To the end", onclick: () => { pause(); show(frames.length); } }, "▶|"),
     scrub, where, select("Speed", FRAMES_A_SECOND.map((n) => [n, `${n} a second`]), 8, (value) => { state.rate = +value; if (timer) { pause(); play(); } }, { id: "theatre-speed" }),
-    check("show what was never read", true, (value) => { state.faint = value; show(state.frame); }, { id: "theatre-faint" }));
+    check("the whole grid", false, (value) => { state.all = value; show(state.frame); }, { id: "theatre-all" }));
   root.append(pick, told, bar, legend, stages, spoken);
 
   const controllerOf = (label) => data.controllers.find((each) => each.label === label);
@@ -67,7 +67,7 @@ function theatreSection(data, source) {
       const base = { side, label, beta: b, name: nameOf(controllerOf(label)) };
       try {
         const episode = await source.episode(label, state.grid, b, state.repeat, state.question);
-        return { ...base, ...episode, summary: history(episode.question, episode.order, episode.events) };
+        return { ...base, ...episode, summary: history(episode.question, episode.order, episode.events), opened: openedBy(episode.events) };
       } catch (error) { return { ...base, error: error.message }; }
     }));
     if (mine !== wanted) return;
@@ -75,7 +75,7 @@ function theatreSection(data, source) {
     merge();
     const question = grid.questions[state.question];
     told.replaceChildren(h("b", {}, `Question ${state.question}. `), question.text, h("span", { class: "gold" }, ` Gold answer: ${question.answers[0]}`));
-    legend.replaceChildren(...classLegend(question), h("span", { class: "quiet" }, "outlined: acted on now · pale: pruned · bar at the right: read to the end"));
+    legend.replaceChildren(...classLegend(question), h("span", { class: "quiet" }, "outlined: acted on now · struck through: pruned · bar at the right: read to the end · faint: recorded, but never looked at"));
     build();
     stages.setAttribute("aria-busy", "false");
     show(then === "start" ? 0 : frames.length);
@@ -115,6 +115,8 @@ function theatreSection(data, source) {
     where.textContent = `${state.frame} / ${frames.length}`;
     scrub.setAttribute("aria-valuetext", `step ${state.frame} of ${frames.length}`);
     const most = Math.max(1, ...sides.filter((side) => !side.error).map((side) => side.summary.length ? side.summary[side.summary.length - 1].tokens : 0));
+    // Both stages have as many rows, so that they can be compared by eye.
+    const opened = Math.max(4, ...sides.filter((side) => !side.error).map((side) => side.opened));
     const sentences = [];
     sides.forEach((side, which) => {
       if (side.error) return;
@@ -124,9 +126,7 @@ function theatreSection(data, source) {
       const ended = index === side.events.length - 1 && index >= 0;
       const moved = state.frame && (state.frame === 1 ? index === 0 : frames[state.frame - 2].at[which] !== index);
       if (!moved && !ended) now.acted = [];
-      const used = side.events.flatMap((event) => (["A", "N", "!"].includes(event[0]) ? [] : event.slice(2).map((entry) => (Array.isArray(entry) ? entry[0] : entry))));
-      const rows = state.faint ? side.order.length : Math.max(1, ...used.map((n) => n + 1));
-      drawStage(side.canvas, now, { faint: state.faint, rows });
+      drawStage(side.canvas, now, state.all ? side.order.length : opened);
       const [what, lead] = describe(now);
       side.line.replaceChildren(ended ? h("strong", { class: now.answer === 0 ? "good" : "bad" }, now.answer === 0 ? "✓ " : "✗ ", what) : what);
       side.fact.textContent = `${whole(now.tokens)} tokens · ${now.branches.filter(Boolean).length} branches, ${now.branches.filter((b) => b && b.pruned).length} pruned, ${now.branches.filter((b) => b && b.finished).length} read to the end · ${lead}`;

@@ -1,0 +1,1 @@
+"""`autotts ui`: the pages of all runs on this machine's loopback, and replays of any episode on demand."""
