@@ -61,10 +61,13 @@ class TraceLog:
     _rows: int = field(init=False, default=0)
     _any: bool = field(init=False, default=False)
     _noted: Ints = field(init=False)
+    _first: Ints = field(init=False)
+    """By episode, the row from which on rows are its own: earlier ones may be of an episode that had its number."""
 
     def __post_init__(self) -> None:
         self.traced = np.zeros(self.episodes, bool)
         self._noted = np.zeros(self.episodes, np.int64)
+        self._first = np.zeros(self.episodes, np.int64)
         self._clear()
 
     def begin(self, episodes: slice, traced: bool) -> None:
@@ -74,6 +77,7 @@ class TraceLog:
         self._any = bool(self.traced.any())
         if not self._any:
             self._clear()
+        self._first[episodes] = self._rows
 
     def add_calls(self, calls: Calls, settled: Settled, episode: Ints, made: Ints, ledger: Ledger) -> None:
         """Record what admitted calls did; `episode` is that of each target, `made` counts every episode's calls."""
@@ -126,6 +130,7 @@ class TraceLog:
             return SCHEMA.empty_table()
         episode = self._column("episode")
         rows = np.flatnonzero((episode >= episodes.start) & (episode < episodes.stop))
+        rows = rows[rows >= self._first[episode[rows]]]
         # An episode's rows stand together, in the order of its actions.
         rows = rows[np.argsort(episode[rows], kind="stable")]
         question = episode[rows] - episodes.start

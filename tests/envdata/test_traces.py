@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from envdata.actions import Op
@@ -74,6 +75,19 @@ def test_groups_are_apart_and_only_those_asked_for_are_traced(tmp_path: Path) ->
     assert rows(table, 0, "question") == []
     assert rows(table, 1, "question", "action", "note") == [(2, "BRANCH", None), (2, "NOTE", "group 1")]
     assert rows(table, 1, "question") == []  # taken
+
+
+def test_a_group_that_is_begun_again_has_no_rows_of_those_before(table: Table) -> None:
+    questions = table.episodes.questions
+    table.branch(1, episode=questions)
+    table.branch(2)
+    assert len(rows(table, 0, "action")) == 2
+    # The other group is still recorded all the while.
+    table.episodes.begin(0, [np.arange(n, dtype=np.int32) for n in table.episodes.grid.branches], traced=True)
+    table.episodes.note(0, "the second")
+    table.branch(1)
+    assert rows(table, 0, "action", "note") == [("NOTE", "the second"), ("BRANCH", None)]
+    assert rows(table, 1, "question", "action") == [(0, "BRANCH")]
 
 
 def test_refused_actions_leave_no_trace(table: Table) -> None:
