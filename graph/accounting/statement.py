@@ -1,6 +1,7 @@
 """What a run spent, per node and round (`accounting.json`), made from its transcripts.
 
-The only files of a run besides the transcripts that hold times: they differ between runs that end alike.
+Besides the transcripts, the only files of a run that hold times, with the page that shows them: they differ between
+runs that end alike.
 """
 
 from collections.abc import Iterable, Mapping

@@ -9,7 +9,7 @@ import pytest
 
 from graph.cli import main
 
-VARYING = {"checkpoints.sqlite", "transcript.jsonl", "accounting.json"}
+VARYING = {"checkpoints.sqlite", "transcript.jsonl", "accounting.json", "report.html"}
 """Files of a run with times in them; all others are the same for the same seed."""
 
 
