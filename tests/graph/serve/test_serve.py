@@ -231,6 +231,7 @@ def test_langchains_own_client(serve: Serve, toy: Toy) -> None:
 
 
 def test_the_runnable(upstream: str, toy: Toy) -> None:
+    toy.ways = "abd"
     arguments: dict[str, Any] = {
         "server": upstream,
         "model": "toy",

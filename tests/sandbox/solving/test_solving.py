@@ -215,7 +215,7 @@ def test_the_same_seed_is_the_same_episode(solve: Solve) -> None:
 
 
 def test_two_lines(url: str, toy: Toy) -> None:
-    given = {"controller": "asc", "server": url, "model": "toy", "asking": asking()}
+    given = {"controller": "asc", "server": url, "model": "toy", "asking": asking(), "seed": 3}
     solution = sandbox.solve("What is 12 * 12?", **given)
     assert solution.answer == "144"
 
