@@ -10,6 +10,7 @@ COMMANDS = {
     "compare": ("graph.cli.compare", "compare_command"),
     "discover": ("graph.cli.discover", "discover_command"),
     "evaluate": ("graph.cli.evaluate", "evaluate_command"),
+    "explain": ("graph.cli.explain", "explain_command"),
     "grid": ("graph.cli.grid", "grid_group"),
     "report": ("graph.cli.report", "report_command"),
     "serve": ("graph.cli.serve", "serve_command"),
