@@ -19,7 +19,7 @@ from graph.history import History
 from graph.page.packing import packed
 from graph.page.points import FIELDS, by_question, knobs, points
 from graph.page.rounds import rounds, sources, trajectory
-from graph.page.sample import Stages, sampled, stage_of, traces_of
+from graph.page.sample import Stages, kept_in_sample, sampled, stage_of, traces_of
 from graph.picture import NAMES
 from sandbox.candidate import SHIPPED
 from sandbox.tts import Controller
@@ -38,8 +38,9 @@ def page_data(history: History) -> dict[str, Any]:
     controllers: list[dict[str, Any]] = []
     curves: dict[str, Any] = {}
     plays: dict[str, str] = {}
+    kept = kept_in_sample(history)
     for number in range(len(history.rounds) + 1):
-        _add_round(history, number, search, stages, controllers, curves, plays)
+        _add_round(history, number, search, stages, kept, controllers, curves, plays)
     _add_heldout(history, curves)
     return {
         "name": history.folder.path.resolve().name,
@@ -72,6 +73,7 @@ def _add_round(
     number: int,
     search: Questions,
     stages: Stages,
+    kept: frozenset[str],
     controllers: list[dict[str, Any]],
     curves: dict[str, Any],
     plays: dict[str, str],
@@ -88,7 +90,7 @@ def _add_round(
         if curve.failures:
             continue
         curves[label] = {"search": points(curve, episodes, search)}
-        sample = sampled(traces, label, stages) if traces is not None else []
+        sample = sampled(traces, label, stages) if traces is not None and label in kept else []
         plays[label] = packed({"sample": sample, "betas": list(curve.betas), "questions": by_question(curve)})
         schedules = said[label]["schedules"] if number else _shipped_schedules(label, history.settings.betas)
         controllers.append(

@@ -13,9 +13,13 @@ from graph.critic.digest import kinds_of
 from graph.critic.recorded import Recorded
 from graph.critic.stories import stories
 from graph.folder import RoundFolder
+from graph.history import History
 from graph.page.played import played
 from graph.page.recording import orders, signs, stage
 from graph.settings import RunSettings
+
+MOST_ROWS = 1_000_000
+"""Rows of traces that a page carries; packed, about as many bytes."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,25 @@ def stage_of(grid: Grid, settings: RunSettings, repeat: int = 0) -> dict[str, An
 def traces_of(folder: RoundFolder) -> pa.Table | None:
     """The traces that a round keeps; None for a round from before they were kept."""
     return pq.read_table(folder.traces) if folder.traces.exists() else None
+
+
+def kept_in_sample(history: History) -> frozenset[str]:
+    """Whose stored traces the page carries: up to `MOST_ROWS` rows in all, the selected controller and the baselines
+    first, then the best of each round and the other finalists, late rounds before early ones."""
+    chosen = history.result["selected"] if history.result else None
+    ranked: list[tuple[tuple[bool, bool, bool, int], str, int]] = []
+    for number in range(len(history.rounds) + 1):
+        traces = traces_of(history.folder.round(number))
+        best = history.rounds[number - 1].best if number else None
+        for row in pc.value_counts(traces.column("controller")).to_pylist() if traces is not None else ():
+            label = row["values"]
+            ranked.append(((label != chosen, number != 0, label != best, -number), label, row["counts"]))
+    kept, rows = [], 0
+    for _, label, more in sorted(ranked):
+        if rows + more <= MOST_ROWS:
+            kept.append(label)
+            rows += more
+    return frozenset(kept)
 
 
 def sampled(traces: pa.Table, label: str, stages: Stages) -> list[dict[str, Any]]:

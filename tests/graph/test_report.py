@@ -1,25 +1,120 @@
 """The page and the picture of a run, complete or not."""
 
+import base64
+import gzip
+import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from envdata.grid import Grid
 from graph.cli import main
+from graph.curves import Curve
 from graph.history import load
+from graph.page.packing import embedded, packed
+from graph.page.recording import SIGNS, stage
+from graph.page.render import policy, script
+from tests.graph.small import write_small
 
 
-def test_the_page_needs_nothing_but_itself(finished: Path) -> None:
-    page = (finished / "report.html").read_text(encoding="utf-8")
-    assert "data:image/png;base64," in page
-    assert "<script" not in page
-    assert "http://" not in page
-    assert "https://" not in page
-    history = load(finished)
-    assert history.result is not None
-    for record in history.rounds:
-        for each in record.candidates:
-            assert f"{each['label']}.py" in page
+def data_of(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    said: dict[str, Any] = json.loads(found.group(1))
+    return said
+
+
+def unpacked(text: str) -> Any:
+    return json.loads(gzip.decompress(base64.b64decode(text)))
+
+
+@pytest.fixture(scope="module")
+def page(finished: Path) -> str:
+    return (finished / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_needs_nothing_but_itself(page: str) -> None:
+    assert "src=" not in page.split("<script")[0]
+    assert not re.findall(r'<link|@import|url\((?!#)|https?://(?!www\.w3\.org/2000/svg")', page)
+    assert "default-src &#39;none&#39;" in page
+    assert "unsafe" not in policy(script(), live=False)
+    assert policy(script(), live=False).replace("'", "&#39;") in page
+
+
+def test_the_page_has_every_round_candidate_and_source(finished: Path, page: str) -> None:
+    history, data = load(finished), data_of(page)
+    sources = unpacked(data["packed"]["sources"])
+    assert [each["number"] for each in data["rounds"]] == [1, 2]
+    for record, shown in zip(history.rounds, data["rounds"], strict=True):
+        assert [each["label"] for each in shown["candidates"]] == [each["label"] for each in record.candidates]
+        for label, source in record.sources.items():
+            assert "\n".join(sources["lines"][n] for n in sources["sources"][label]) == source
+        for each in shown["candidates"]:
+            assert (each["parent"] is None) == (record.number == 1)
+    assert len(data["trajectory"]) == 2
+
+
+def test_curves_are_those_of_the_evaluation(finished: Path, page: str) -> None:
+    data = data_of(page)
+    episodes = pq.read_table(finished / "round-000" / "evaluation.parquet").to_pylist()
+    own = [row for row in episodes if row["controller"] == "cmc" and row["beta"] == 1]
+    (shown,) = [row for row in data["curves"]["cmc"]["search"]["mean"] if row[0] == 1]
+    for place, value in enumerate(("tokens", "sequential_tokens", "correct"), start=1):
+        mean = sum(row[value] for row in own) / len(own)
+        assert shown[place] == pytest.approx(100 * mean if value == "correct" else mean, abs=0.06)
+    assert shown[4] <= shown[3] <= shown[5]
+    assert set(data["curves"][data["selected"]]) == {"search", "heldout"}
+
+
+def test_stored_traces_come_with_the_page(finished: Path, page: str) -> None:
+    data = data_of(page)
+    for controller in data["controllers"]:
+        plays = unpacked(data["packed"]["plays"][controller["label"]])
+        assert sorted(entry["beta"] for entry in plays["sample"]) == sorted(controller["traced"])
+        for entry in plays["sample"]:
+            for events in entry["plays"].values():
+                assert events[-1][0] in "A!"
+                assert [event[1] for event in events] == sorted(event[1] for event in events)
+    curve = Curve.from_episodes(
+        pq.read_table(finished / "round-000" / "evaluation.parquet"), "sc", load(finished).settings.grids
+    )
+    assert unpacked(data["packed"]["plays"]["sc"])["questions"][0]["right"][1] == [
+        round(100 * x) for x in curve.correct[0][1]
+    ]
+
+
+def test_the_stage_spells_every_recorded_answer(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "grid.parquet")
+    questions = stage(Grid.load(path))
+    for row in pq.read_table(path).to_pylist():
+        shown = questions[row["question_id"]]
+        spelt = [shown["answers"][SIGNS.index(sign)] for sign in shown["cells"][row["branch"]]]
+        assert spelt == [*row["probe_answers"], row["final_answer"]]
+        assert shown["answers"][0] == row["gold_answer"]
+        assert len(shown["sure"][row["branch"]]) == len(spelt)
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_embedded_data_is_the_same_and_ends_no_element(value: Any) -> None:
+    said = embedded(value)
+    assert not set(said) & set("<>&\u2028\u2029")
+    assert json.loads(said) == value
+
+
+@given(st.text())
+def test_packed_data_is_the_same(text: str) -> None:
+    assert unpacked(packed([text])) == [text.encode("utf-8", "replace").decode()]
+    assert set(packed(text)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 
 
 def test_a_run_that_is_still_going_on_has_a_page_too(

@@ -9,7 +9,7 @@ function theatreSection(data, source) {
   root.replaceChildren();
   root.append(h("p", { class: "quiet" }, source.live
     ? "Episodes that the run stored are shown from its files; any other is replayed on demand, in the sandbox, from code and grid."
-    : `This page carries the run's stored sample of traces: ${choices.length} controllers, ${data.grids.search.reduce((sum, each) => sum + each.questions, 0)} questions, up to three β, repeat 0. autotts ui replays any other episode.`));
+    : `This page carries the run's stored sample of traces: ${choices.length} of ${data.controllers.length} controllers, ${data.grids.search.reduce((sum, each) => sum + each.questions, 0)} questions, up to three β, repeat 0. autotts ui replays any other episode.`));
   if (!choices.length) { root.append(h("p", {}, "This run has no traces.")); return; }
 
   const first = choices.find((each) => each.selected) || choices.find((each) => each.best) || choices[choices.length - 1];
