@@ -75,14 +75,19 @@ def packages() -> dict[str, Path]:
     return found
 
 
+def executable() -> Path:
+    """The program of the interpreter that runs now: not that of a virtual environment."""
+    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+
+
 def interpreter() -> Interpreter:
-    """The interpreter that runs now."""
-    executable = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
-    shown = [executable, *_standard_library(), *_own_shared_libraries(), *_system_libraries()]
+    """The interpreter that runs now, and what it needs to be shown. Looks through the folders it shows."""
+    program = executable()
+    shown = [program, *_standard_library(), *_own_shared_libraries(), *_system_libraries()]
     if Path("/etc/ld.so.cache").is_file():
         shown.append(Path("/etc/ld.so.cache"))
     shown = [path for path in dict.fromkeys(shown) if path.exists()]
-    return Interpreter(executable, tuple(shown), hidden_below(shown))
+    return Interpreter(program, tuple(shown), hidden_below(shown))
 
 
 def hidden_below(shown: Iterable[Path]) -> tuple[Path, ...]:

@@ -30,7 +30,7 @@ class ProcessBackend:
         root = str(payload.INSIDE.parent)
         paths = {root, *(str(folder.parent) for folder in payload.packages().values())}
         start = f"import sys; sys.path[:0] = {sorted(paths)!r}; from sandbox.inside.zygote import main; main()"
-        interpreter = str(payload.interpreter().executable)
+        interpreter = str(payload.executable())
         arguments = [f"--without={','.join(sorted(self._without))}"] if self._without else []
         return LocalRunning([interpreter, *PYTHON_FLAGS, "-c", start, *arguments], clean_environment())
 

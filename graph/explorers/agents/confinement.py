@@ -69,7 +69,7 @@ def command(
 
 def evaluate_script() -> str:
     """The `evaluate` command of the workspace."""
-    python = payload.interpreter().executable
+    python = payload.executable()
     return f'#!/bin/sh\nexec {python} -I {TOOLS}/inside.py evaluate "$@"\n'
 
 

@@ -83,6 +83,7 @@ def test_another_explorer_can_be_the_critic(make_context: Make) -> None:
     assert WithCritic(writer, critic).identity() == {"explorer": "writer", "critic explorer": "critic"}
 
 
+@pytest.mark.slow
 def test_evolution_searches_on_beside_another(make_context: Make) -> None:
     context = make_context(Several({"evolution": Evolution(), "b": Person("b")}, side_by_side=True))
     context.settings = replace(context.settings, rounds=2)
