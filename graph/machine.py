@@ -136,6 +136,7 @@ def _bound(name: str, node: Node, find: FindContext) -> Any:
             made = node(context, state)
         journal.record("done", node=name, episodes=getattr(context.evaluator, "episodes", 0) - before)
         write_statements(context.folder)
+        context.teller.finished(name, state["round"])
         return made
 
     return bound

@@ -1,7 +1,6 @@
 """`autotts discover`: search for a controller over replay grids."""
 
 import os
-from contextlib import AbstractContextManager
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -16,30 +15,17 @@ from envdata.orders import ORDERS
 from graph.cli.exploring import explorer_options
 from graph.cli.going_on import carry_out
 from graph.cli.options import Betas, ProbeCost
-from graph.cli.progress import episode_progress
+from graph.cli.speaking import speaking
 from graph.configuration import FROM_VARIABLES
+from graph.folder import RunFolder
+from graph.mlflow import Tracker
 from graph.objective import FORMS, Objective, ObjectiveError
+from graph.pausing import Person
 from graph.settings import Conduct, RunSettings
-from sandbox.evaluate import Progress
+from graph.telling import Teller, Watched
 
 BUNDLED = Path(envdata.__file__).parent / "bundled"
 DEFAULTS = {each.name: each.default for each in fields(RunSettings)}
-
-
-class Speaker:
-    """Tells on standard error what a run is doing."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-
-    def say(self, text: str) -> None:
-        """A line."""
-        if not self._quiet:
-            click.echo(text, err=True)
-
-    def episodes(self, what: str) -> AbstractContextManager[Progress | None]:
-        """A bar on a terminal, a line now and then elsewhere."""
-        return episode_progress(what, quiet=self._quiet)
 
 
 def _objective(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -94,7 +80,10 @@ def _objective(context: click.Context, parameter: click.Parameter, value: str) -
 @click.option("--resume", "resumed", type=click.Path(path_type=Path, file_okay=False), metavar="RUN",
               help="Go on with the run in this folder.")  # fmt: skip
 @click.option("--wait", is_flag=True, help="Wait for a controller that somebody is to give, instead of ending.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of tables.")
+@click.option("--mlflow", "tracking", metavar="URI", help="Mirror the run to this MLflow tracking server.")
+@click.option("--mlflow-experiment", "experiment", default="autotts", show_default=True, metavar="NAME")
+@click.option("--json", "as_json", is_flag=True,
+              help="Print what happens as JSON lines, the result last; with --quiet the result alone.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
 def discover_command(
@@ -104,6 +93,8 @@ def discover_command(
     out: Path | None,
     resumed: Path | None,
     wait: bool,
+    tracking: str | None,
+    experiment: str,
     as_json: bool,
     quiet: bool,
     timeout: float,
@@ -119,28 +110,43 @@ def discover_command(
     """
     from graph import discovery
 
-    speaker = Speaker(quiet=quiet)
     conduct = Conduct(timeout, retries, at_once)
     if resumed is not None and out is not None:
         raise click.UsageError("--resume says which folder; leave --out away")
     folder = resumed or out or Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    if resumed is not None:
-        # The file is for new runs: an old one goes on with what it began with, whatever stands there by now.
-        variables = context.meta.get(FROM_VARIABLES, set())
-        here = {name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-        named = here | {name for name in given if name in variables}
-        wanted = {name: given[name] for name in named}
-        carry_out(
-            lambda person: discovery.resume(folder, wanted, jobs=jobs, teller=speaker, person=person, conduct=conduct),
-            folder, wait=wait, as_json=as_json,
-        )  # fmt: skip
-    else:
-        speaker.say(f"the run is in {folder}")
-        settings = RunSettings(**with_bundled(given))
-        carry_out(
-            lambda person: discovery.start(folder, settings, jobs=jobs, teller=speaker, person=person, conduct=conduct),
-            folder, wait=wait, as_json=as_json,
-        )  # fmt: skip
+    wanted = _named(context, given) if resumed is not None else {}
+    settings = RunSettings(**with_bundled(given)) if resumed is None else None
+
+    def step(teller: Teller, person: Person) -> dict[str, Any]:
+        if settings is None:
+            return discovery.resume(folder, wanted, jobs=jobs, teller=teller, person=person, conduct=conduct)
+        teller.say(f"the run is in {folder}")
+        return discovery.start(folder, settings, jobs=jobs, teller=teller, person=person, conduct=conduct)
+
+    def told(person: Person) -> dict[str, Any]:
+        with speaking(RunFolder(folder), quiet=quiet, as_json=as_json) as (teller, around):
+            if tracking is None:
+                return step(teller, around(person))
+            tracker = Tracker(RunFolder(folder), tracking, experiment, teller.say)
+            complete = False
+            try:
+                result = step(Watched(teller, [tracker]), around(person))
+                complete = True
+                return result
+            finally:
+                tracker.close(complete=complete)
+
+    carry_out(told, folder, wait=wait, as_json=as_json)
+
+
+def _named(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are named for a resume.
+
+    The file is for new runs: an old one goes on with what it began with, whatever stands there by now.
+    """
+    variables = context.meta.get(FROM_VARIABLES, set())
+    here = {name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    return {name: given[name] for name in here | {name for name in given if name in variables}}
 
 
 def with_bundled(given: dict[str, Any]) -> dict[str, Any]:

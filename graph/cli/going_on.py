@@ -38,7 +38,7 @@ def carry_out(step: Callable[[Person], dict[str, Any]], folder: Path, *, wait: b
     except KeyboardInterrupt:
         raise click.ClickException(f"stopped; go on with: autotts discover --resume {folder}") from None
     if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False))
+        click.echo(json.dumps({"event": "result", **result}, ensure_ascii=False))
     else:
         from graph.cli.summary import print_summary
 

@@ -25,8 +25,8 @@ def submit_command(
     import os
 
     from graph import discovery
-    from graph.cli.discover import Speaker
     from graph.cli.going_on import carry_out
+    from graph.cli.speaking import Speaker
 
     put(run, files, idea)
     speaker = Speaker(quiet=quiet)

@@ -22,6 +22,7 @@ from typing import Any
 
 from graph.cli.discover import discover_command, with_bundled
 from graph.configuration import ConfigurationError, from_file
+from graph.mlflow import EXPERIMENT
 from graph.settings import Conduct, RunSettings
 
 LOOP = "none"
@@ -74,6 +75,8 @@ class Plan:
     at_once: int
     jobs: int
     conduct: Conduct
+    tracking: tuple[str, str] | None = None
+    """The MLflow server that all runs are mirrored to, and the experiment there."""
 
 
 def read_plan(path: Path) -> Plan:
@@ -96,7 +99,7 @@ def read_plan(path: Path) -> Plan:
     count = len(arms) * len(seeds)
     if count > MAX_RUNS:
         raise ConfigurationError(f"{path}: {count} runs; a study has {MAX_RUNS} at most")
-    common, conduct = _common(path, said.get("discover", {}))
+    common, conduct, tracking = _common(path, said.get("discover", {}))
     common |= _shares(path, said, common, count)
     runs = tuple(
         Planned(arm, seed, folder_name(arm, seed), _settings(common, arm, seed)) for arm in arms for seed in seeds
@@ -105,7 +108,7 @@ def read_plan(path: Path) -> Plan:
     same = [name for name in names if names.count(name) > 1]
     if same:
         raise ConfigurationError(f"{path}: two explorers would share the folder {same[0]}; name them less alike")
-    return Plan(arms, tuple(seeds), runs, _count(path, said, "at_once"), _count(path, said, "jobs"), conduct)
+    return Plan(arms, tuple(seeds), runs, _count(path, said, "at_once"), _count(path, said, "jobs"), conduct, tracking)
 
 
 def folder_name(arm: Arm, seed: int) -> str:
@@ -119,8 +122,8 @@ def _settings(common: Mapping[str, Any], arm: Arm, seed: int) -> RunSettings:
     return RunSettings(**{**common, **switches, "explorers": tuple(arm.explorer.split("+")), "seed": seed})
 
 
-def _common(path: Path, table: Any) -> tuple[dict[str, Any], Conduct]:
-    """The settings that all runs share, and how models are called."""
+def _common(path: Path, table: Any) -> tuple[dict[str, Any], Conduct, tuple[str, str] | None]:
+    """The settings that all runs share, how models are called, and where runs are mirrored to."""
     if isinstance(table, dict):
         for key in table:
             if key.replace("-", "_") in OWN:
@@ -131,7 +134,8 @@ def _common(path: Path, table: Any) -> tuple[dict[str, Any], Conduct]:
     run = {name: value for name, value in given.items() if name in known}
     run["grids"], run["heldout"] = tuple(run.get("grids", ())), tuple(run.get("heldout", ()))
     conduct = Conduct(**{each.name: given[each.name] for each in fields(Conduct) if each.name in given})
-    return with_bundled(run), conduct
+    tracking = (given["tracking"], given.get("experiment", EXPERIMENT)) if given.get("tracking") else None
+    return with_bundled(run), conduct, tracking
 
 
 def _shares(path: Path, said: Mapping[str, Any], common: Mapping[str, Any], count: int) -> dict[str, Any]:

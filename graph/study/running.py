@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from graph.folder import RunFolder
-from graph.settings import Conduct, Pinned, RunError, RunSettings
+from graph.settings import Pinned, RunError, RunSettings
 from graph.study.plan import Plan, Planned
 
 
@@ -42,8 +42,7 @@ def carry_out(plan: Plan, folder: Path, say: Say) -> list[Outcome]:
     # A process a run: what one leaves behind in its memory is no other's.
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent, max_tasks_per_child=1) as pool:
         started: dict[Future[str | None], Planned] = {
-            pool.submit(_run, run_folder(folder, planned).path, planned.settings, plan.jobs, plan.conduct): planned
-            for planned in waiting
+            pool.submit(_run, run_folder(folder, planned).path, planned.settings, plan): planned for planned in waiting
         }
         try:
             for done, future in enumerate(as_completed(started), 1):
@@ -85,22 +84,31 @@ def _check_same(folder: RunFolder, wanted: RunSettings) -> None:
             )
 
 
-def _run(path: Path, settings: RunSettings, jobs: int, conduct: Conduct) -> str | None:
+def _run(path: Path, settings: RunSettings, plan: Plan) -> str | None:
     """In a process of its own: start or go on; None, or why it did not come to its end."""
     from graph import discovery
     from graph.cli.errors import USER_ERRORS
+    from graph.mlflow import Tracker
     from graph.pausing import Waiting
-    from graph.telling import Silence
+    from graph.telling import Silence, Watched
 
     stops: tuple[type[Exception], ...] = (*USER_ERRORS, Waiting)
+    folder, silence, complete = RunFolder(path), Silence(), False
+    tracker = None
     try:
-        if RunFolder(path).settings.exists():
-            discovery.resume(path, {}, jobs=jobs, teller=Silence(), conduct=conduct)
+        tracker = Tracker(folder, *plan.tracking, silence.say) if plan.tracking is not None else None
+        teller = Watched(silence, [tracker] if tracker is not None else [])
+        if folder.settings.exists():
+            discovery.resume(path, {}, jobs=plan.jobs, teller=teller, conduct=plan.conduct)
         else:
             path.mkdir(parents=True, exist_ok=True)
-            discovery.start(path, settings, jobs=jobs, teller=Silence(), conduct=conduct)
+            discovery.start(path, settings, jobs=plan.jobs, teller=teller, conduct=plan.conduct)
+        complete = True
     except stops as error:
         return str(error) or type(error).__name__
+    finally:
+        if tracker is not None:
+            tracker.close(complete=complete)
     return None
 
 

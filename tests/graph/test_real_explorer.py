@@ -42,7 +42,7 @@ def test_a_discovery_with_a_real_model(
         unread = [event["id"] for event in events if event["event"] == "unreadable"]
         assert len(replies) <= 2 * (2 + 2) * 3
         assert len(unread) <= len(replies)
-        result = json.loads(done.stdout)
+        result = json.loads(done.stdout.splitlines()[-1])
         assert result["rounds"] == 2
         assert result["accounting"]["cost"] == "unknown"
         assert result["accounting"]["tokens"]["output"] == sum(reply["usage"]["output"] for reply in replies)

@@ -22,7 +22,8 @@ def test_a_run_played_back_ends_as_the_recorded_one(
 ) -> None:
     out = tmp_path / "again"
     done = here(capsys, "discover", *options, "--explorer", f"recorded:{finished}", "--out", out, "--json")
-    said = json.loads(done.out)
+    said = json.loads(done.out.splitlines()[-1])
+    assert said.pop("event") == "result"
     # Printed beside the result, and with this run's own minutes.
     del said["accounting"]
     assert said == read_json(finished / "result.json")

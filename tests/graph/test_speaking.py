@@ -1,0 +1,89 @@
+"""What `autotts discover` shows: in place on a terminal, in lines elsewhere, as JSON lines, or nothing."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from graph.cli.speaking import LiveSpeaker
+from graph.folder import RunFolder, read_json
+from graph.happening import happened
+from graph.pausing import Pause
+from graph.telling import Silence, Watched
+from tests.graph.running import here
+
+
+def test_json_lines_tell_each_step_and_the_result_last(
+    tmp_path: Path, options: tuple[object, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    done = here(capsys, "discover", *options, "--rounds", 1, "--out", run, "--json")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert [event["event"] for event in events] == ["baselines", "proposals", "evaluation", "round", "result"]
+    assert len(events[1]["candidates"]) == 3
+    assert events[3]["frontier"]
+    assert events[3]["spent"]["episodes"] > 0
+    assert "round 1 of 1" in done.err
+    quiet = here(capsys, "discover", "--resume", run, "--json", "--quiet")
+    (result,) = quiet.out.splitlines()
+    assert json.loads(result) == events[-1]
+    assert quiet.err == ""
+
+
+def test_the_view_shows_rounds_frontier_spending_and_what_goes_on(finished: Path) -> None:
+    said = io.StringIO()
+    console = Console(file=said, force_terminal=True, width=140)
+    with LiveSpeaker(RunFolder(finished), console) as live:
+        live.say("a remark")
+        with live.episodes("round 2: screening") as progress:
+            assert progress is not None
+            progress(3, 9)
+        live.finished("historian", 2)
+        shown = live._view()
+    page = io.StringIO()
+    Console(file=page, width=140).print(shown)
+    text = page.getvalue()
+    best = read_json(finished / "round-002" / "metrics.json")["best"]
+    for part in ("frontier's gain", best or "none sound", "frontier: ", "episodes replayed", "a remark"):
+        assert part in text
+    assert text.count("│ ") >= 2
+
+
+def test_a_person_is_asked_without_the_view_in_the_way(finished: Path) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True)
+    with LiveSpeaker(RunFolder(finished), console) as live:
+        seen = []
+
+        def person(pause: Pause) -> bool:
+            seen.append(live._live.is_started)
+            return True
+
+        assert live.around(person)(Pause("approval", {}))
+        assert seen == [False]
+        assert live._live.is_started
+
+
+def test_what_a_candidate_calls_itself_is_no_markup(tmp_path: Path, finished: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    console = Console(file=io.StringIO(), force_terminal=True)
+    with LiveSpeaker(RunFolder(run), console) as live:
+        live.say("[red]not red[/red] [/]")
+        page = io.StringIO()
+        Console(file=page, width=140).print(live._view())
+    assert "[red]not red[/red]" in page.getvalue()
+
+
+def test_watchers_are_told_of_every_node(finished: Path) -> None:
+    seen: list[tuple[str, int]] = []
+
+    class Watching:
+        def finished(self, node: str, number: int) -> None:
+            seen.append((node, number))
+
+    Watched(Silence(), [Watching(), Watching()]).finished("historian", 2)
+    assert seen == [("historian", 2)] * 2
+    assert happened(RunFolder(finished), "critic", 1) is None
