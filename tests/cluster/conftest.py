@@ -3,13 +3,17 @@
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
+
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Two nodes with a CPU each; yields the address, which RAY_ADDRESS holds meanwhile."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Cluster]":
+    """Two nodes with a CPU each; RAY_ADDRESS holds the address meanwhile."""
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
@@ -23,6 +27,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             made.add_node(num_cpus=1)
             made.wait_for_nodes()
             patch.setenv("RAY_ADDRESS", made.address)
-            yield made.address
+            yield made
         finally:
             made.shutdown()

@@ -1,7 +1,11 @@
 """An evaluation on a cluster: the same files, wherever the episodes were played."""
 
 import json
+import socket
+import threading
+import time
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -32,6 +36,25 @@ class Strange(Controller):
 """
 
 
+SLOW = """
+from sandbox.tts import Controller
+
+class Slow(Controller):
+    '''Thinks for a while before each question.'''
+
+    @staticmethod
+    def schedule(beta):
+        return {"width": 1 + round(beta * 3)}
+
+    def solve(self, episode):
+        for _ in range(400000):
+            episode.rng.random()
+        branches = episode.branch(self.knobs["width"])
+        episode.finish(branches)
+        return branches[0].answer
+"""
+
+
 def evaluate(out, *words):
     result = CliRunner().invoke(evaluate_command, [*map(str, words), "--out", f"{out}.parquet", "--traces",
                                                    f"{out}-traces.parquet", "--json", "--quiet"])  # fmt: skip
@@ -51,6 +74,68 @@ def test_the_same_bytes_as_from_this_machine_alone(cluster, tmp_path):
     assert any(row["failures"] for row in here), "failures travel too"
     for name in ("", "-traces"):
         assert (tmp_path / f"local{name}.parquet").read_bytes() == (tmp_path / f"ray{name}.parquet").read_bytes()
+
+
+def test_what_a_lost_node_played_is_played_again(cluster, tmp_path):
+    grids.write_worked(tmp_path)
+    (tmp_path / "slow.py").write_text(SLOW)
+    words = [tmp_path / "slow.py", "--grid", tmp_path / "worked.parquet", "--betas", "0,1", "--repeats", "12"]
+    here = evaluate(tmp_path / "local", *words, "--jobs", "1")
+    node = cluster.add_node(num_cpus=1)
+    try:
+        cluster.wait_for_nodes()
+        raylet = node.all_processes["raylet"][0].process.pid
+        lost = _when(lambda: _playing(raylet), lambda: cluster.remove_node(node, allow_graceful=False))
+        there = evaluate(tmp_path / "ray", *words, "--executor", "ray")
+        lost.join()
+        assert lost.done, "the node was not seen to play before the evaluation ended"
+    finally:
+        if node in cluster.worker_nodes:
+            cluster.remove_node(node)
+        # Only then does the cluster count it no more.
+        cluster.wait_for_nodes(timeout=120)
+    assert here == there
+    for name in ("", "-traces"):
+        assert (tmp_path / f"local{name}.parquet").read_bytes() == (tmp_path / f"ray{name}.parquet").read_bytes()
+
+
+def _when(ready, act):
+    """Do something from a thread as soon as `ready` says so; `done` tells whether it came to that."""
+
+    class Actor(threading.Thread):
+        done = False
+
+        def run(self):
+            deadline = time.monotonic() + 120
+            while time.monotonic() < deadline and not ready():
+                time.sleep(0.02)
+            if ready():
+                act()
+                self.done = True
+
+    thread = Actor(daemon=True)
+    thread.start()
+    return thread
+
+
+def _playing(raylet):
+    """Whether a worker of this node plays in a sandbox: it has a child then, the sandbox, which has its own."""
+    return any(
+        b"ray::_play" in (Path(f"/proc/{worker}/cmdline").read_bytes() if Path(f"/proc/{worker}").exists() else b"")
+        and any(map(_children, _children(worker)))
+        for worker in _children(raylet)
+    )
+
+
+def _children(pid):
+    try:
+        return [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
+    except OSError:
+        return []
 
 
 def test_both_nodes_play(cluster, tmp_path):
@@ -93,5 +178,22 @@ def test_a_node_with_other_code_is_refused(cluster, monkeypatch):
 
 def test_no_cluster_at_the_address(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
-    with pytest.raises(ClusterError, match=r"no Ray cluster can be joined .*look at RAY_ADDRESS"):
+    with pytest.raises(ClusterError, match=r"no Ray cluster can be joined at 127\.0\.0\.1:9 \(Connection refused\)"):
         clusters.join()
+
+
+def test_an_address_that_never_answers(monkeypatch):
+    monkeypatch.setattr(clusters, "SECONDS_TO_CONNECT", 0.2)
+    with socket.socket() as full:
+        # Nobody takes the connections that wait here, and no further ones fit.
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        monkeypatch.setenv("RAY_ADDRESS", f"ray://127.0.0.1:{full.getsockname()[1]}")
+        with pytest.raises(ClusterError, match=r"no Ray cluster can be joined at ray://.* \(no answer\)"):
+            clusters.join()
+        for each in waiting:
+            each.close()
