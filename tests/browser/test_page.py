@@ -125,8 +125,8 @@ def test_the_theatre_plays_pauses_and_steps(page: Any) -> None:
     assert page.inner_text("#theatre-where") == f"0 / {last}"
     page.select_option("#theatre-speed", "32")
     page.click("#theatre-play")
-    page.wait_for_function(f"document.querySelector('#theatre-where').textContent === '{last} / {last}'")
-    page.wait_for_function("document.querySelector('#theatre-play').textContent.includes('Play')")
+    page.wait_for_function(f"() => document.querySelector('#theatre-where').textContent === '{last} / {last}'")
+    page.wait_for_function("() => document.querySelector('#theatre-play').textContent.includes('Play')")
     page.select_option("#theatre-speed", "1")
     page.click("#theatre-play")
     assert "Pause" in page.inner_text("#theatre-play")
@@ -153,7 +153,7 @@ def test_the_theatre_shows_what_the_traces_say(page: Any, run: Path) -> None:
         for question in (0, 3, 5):
             page.select_option("#theatre-question", str(question))
             page.wait_for_function(
-                f"(document.querySelector('.stages').dataset.ready || '').endsWith('{beta},0,{question},0]')"
+                f"() => (document.querySelector('.stages').dataset.ready || '').endsWith('{beta},0,{question},0]')"
             )
             for side, label in enumerate(("esc", "cmc")):
                 (own,) = [
@@ -171,13 +171,13 @@ def test_the_theatre_shows_what_the_traces_say(page: Any, run: Path) -> None:
 def test_questions_grids_and_one_controller_alone_can_be_chosen(page: Any) -> None:
     ready(page)
     page.click("#theatre-next")
-    page.wait_for_function("document.querySelector('#theatre .question').textContent.includes('Question 1.')")
+    page.wait_for_function("() => document.querySelector('#theatre .question').textContent.includes('Question 1.')")
     page.click("[aria-label='Previous question']")
-    page.wait_for_function("document.querySelector('#theatre .question').textContent.includes('Question 0.')")
+    page.wait_for_function("() => document.querySelector('#theatre .question').textContent.includes('Question 0.')")
     page.select_option("#theatre-grid", "1")
-    page.wait_for_function("document.querySelector('#theatre .question').textContent.includes('seed 1')")
+    page.wait_for_function("() => document.querySelector('#theatre .question').textContent.includes('seed 1')")
     page.select_option("#theatre-b", "")
-    page.wait_for_function("document.querySelectorAll('.side').length === 1")
+    page.wait_for_function("() => document.querySelectorAll('.side').length === 1")
     assert page.locator("#theatre-repeat").is_disabled()
     assert "stored sample of traces" in page.inner_text("#theatre")
 
@@ -193,16 +193,18 @@ def test_failures_are_sorted_and_lead_into_the_theatre(page: Any) -> None:
     page.select_option("#failures-beta-a", "1")
     page.select_option("#failures-beta-b", "0")
     page.wait_for_function(
-        '(document.querySelector(\'#failures [data-ready]\').dataset.ready) === \'["sc","cmc",1,0,"0","",20]\''
+        '() => (document.querySelector(\'#failures [data-ready]\').dataset.ready) === \'["sc","cmc",1,0,"0","",20]\''
     )
     assert len(gaps()) == 6
     question = page.locator("#failures tbody tr").first.inner_text().split(":")[0].strip()
     page.locator("#failures .watch").first.click()
     page.wait_for_function(
-        f"(document.querySelector('.stages').dataset.ready || '') === '[\"sc\",\"cmc\",1,0,0,{question},0]'"
+        f"() => (document.querySelector('.stages').dataset.ready || '') === '[\"sc\",\"cmc\",1,0,0,{question},0]'"
     )
     page.select_option("#failures-kind", "right_pruned")
-    page.wait_for_function("document.querySelector('#failures [data-ready]').dataset.ready.includes('right_pruned')")
+    page.wait_for_function(
+        "() => document.querySelector('#failures [data-ready]').dataset.ready.includes('right_pruned')"
+    )
 
 
 def test_the_page_fits_a_phone_and_the_dark(browser: Any, run: Path) -> None:
@@ -241,7 +243,7 @@ def test_nothing_that_candidates_or_models_wrote_runs(browser: Any, run: Path, t
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     page.wait_for_selector("#candidate-r1-01 pre.code")
     page.select_option("#theatre-grid", "1")
-    page.wait_for_function("document.querySelector('#theatre .question').textContent.includes('window.taken')")
+    page.wait_for_function("() => document.querySelector('#theatre .question').textContent.includes('window.taken')")
     ready(page)
     assert "window.taken=2" in page.inner_text("#rounds")
     assert page.evaluate("window.taken") is None

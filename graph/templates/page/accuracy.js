@@ -5,7 +5,7 @@ function accuracySection(data) {
   const heldout = data.controllers.some((each) => data.curves[each.label].heldout);
   const state = { set: "search", grid: "mean", cost: "tokens", bands: "main", all: false, upTo: data.rounds.length, hidden: new Set() };
   const host = h("div", {}), legend = h("div", { class: "legend", role: "group", "aria-label": "Series: press to hide or show" }), figures = h("div", {});
-  const gridChoice = h("span", {}), count = h("output", {});
+  const gridChoice = h("span", {}), count = h("span", { "aria-live": "polite" });
 
   function pointsOf(label) {
     const curve = data.curves[label] && data.curves[label][state.set];

@@ -8,6 +8,7 @@ function start() {
     try { build(); } catch (error) { byId(id).append(h("p", { class: "bad" }, `This part cannot be shown: ${error.message}`)); console.error(error); }
   }
   document.documentElement.dataset.ready = "yes";
+  performance.mark("ready");
   if (data.live) follow(data.live);
 }
 

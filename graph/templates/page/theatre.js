@@ -79,6 +79,7 @@ function theatreSection(data, source) {
     build();
     stages.setAttribute("aria-busy", "false");
     show(then === "start" ? 0 : frames.length);
+    performance.mark("theatre");
     stages.dataset.ready = JSON.stringify([state.a, state.b, state.betaA, state.betaB, state.grid, state.question, state.repeat]);
   }
   // Both are played against the tokens they spent: at one moment of the theatre they have spent alike.
