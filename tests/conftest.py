@@ -78,6 +78,14 @@ def _no_ray() -> str | None:
     return None if importlib.util.find_spec("ray") else "the extra ray is not installed"
 
 
+def _no_browser() -> str | None:
+    if not importlib.util.find_spec("playwright"):
+        return "the Python package playwright is not installed"
+    named = os.environ.get("CHROMIUM")
+    found = named or shutil.which("chromium") or shutil.which("chromium-browser")
+    return None if found else "Chromium is not installed: apt-get install chromium"
+
+
 NEEDS: dict[str, tuple[Callable[[], str | None], ...]] = {
     "bubblewrap": (_no_bubblewrap,),
     "docker": (_no_docker,),
@@ -86,6 +94,7 @@ NEEDS: dict[str, tuple[Callable[[], str | None], ...]] = {
     "published": (functools.partial(_no_folder, "AUTOTTS_PUBLISHED"),),
     "vllm": (functools.partial(_no_folder, "AUTOTTS_REAL_MODEL"),),
     "ray": (_no_ray,),
+    "browser": (_no_browser,),
     "fresh": (_no_root, _no_debootstrap),
 }
 
