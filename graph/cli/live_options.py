@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from envdata.collect.engine import CollectError, Engine
 from envdata.episodes import MAX_BRANCHES, Terms
@@ -104,8 +105,11 @@ def episode_options(command: Command) -> Command:
 
 def make_asking(given: dict[str, Any]) -> Asking:
     """What the options say of asking; raises ClickException for what cannot be."""
+    if given["family"] and not given["like"]:
+        raise click.UsageError("--family chooses among a grid's prompts; give the grid with --like")
     try:
         if given["like"]:
+            _check_alone()
             return Asking.like(Grid.load(given["like"]).provenance, given["family"])
         template: Path | None = given["template"]
         settings = make_settings(
@@ -114,6 +118,21 @@ def make_asking(given: dict[str, Any]) -> Asking:
         return Asking.of(settings, template.read_text("utf-8") if template else None)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
+
+
+_ASKED = (
+    "chat", "template", "system", "begin", "chat_args", "think", "interval", "temperature", "top_p", "top_k", "min_p",
+    "max_tokens", "stop", "closing", "marker", "answers", "probe_tokens", "probe_stop",
+)  # fmt: skip
+
+
+def _check_alone() -> None:
+    """Raise UsageError where an option says what a grid says already."""
+    context = click.get_current_context()
+    for name in _ASKED:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = next(parameter for parameter in context.command.params if parameter.name == name)
+            raise click.UsageError(f"{option.opts[0]} and --like both say how the model is asked; leave one out")
 
 
 def make_engine(given: dict[str, Any]) -> Engine:

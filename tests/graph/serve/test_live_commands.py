@@ -75,6 +75,9 @@ def test_solve_says_what_is_wrong(model: list[str], toy: Toy, tmp_path: Path) ->
     assert "tokens were generated until then" in gone.stderr
     grid = "envdata/bundled/word-problems-search.parquet"
     assert "choose one of containers, prices, times, travel" in autotts(*asked, "cmc", *model, "--like", grid).stderr
+    twice = autotts(*asked, "cmc", *model, "--like", grid, "--family", "times", "--top-p", "0.9")
+    assert "--top-p and --like both say how the model is asked" in twice.stderr
+    assert "give the grid with --like" in autotts(*asked, "cmc", *model, "--family", "times").stderr
 
 
 def test_branches_are_drawn(capsys: pytest.CaptureFixture[str]) -> None:
