@@ -81,11 +81,12 @@ def _add_round(
     """The controllers of a round that were evaluated in full; round 0 is that of the baselines."""
     folder = history.folder.round(number)
     episodes = pq.read_table(folder.evaluation)
-    traces = traces_of(folder)
+    labels = pc.unique(episodes.column("controller").cast(pa.string())).to_pylist()
+    traces = traces_of(folder) if kept & set(labels) else None
     best = history.rounds[number - 1].best if number else None
     selected = history.result["selected"] if history.result else None
     said = {each["label"]: each for each in read_json(folder.proposals)} if number else {}
-    for label in pc.unique(episodes.column("controller").cast(pa.string())).to_pylist():
+    for label in labels:
         curve = Curve.from_episodes(episodes, label, history.settings.grids)
         if curve.failures:
             continue

@@ -56,9 +56,9 @@ def stage_of(grid: Grid, settings: RunSettings, repeat: int = 0) -> dict[str, An
     return {"interval": grid.interval, "questions": stage(grid), "orders": order}
 
 
-def traces_of(folder: RoundFolder) -> pa.Table | None:
-    """The traces that a round keeps; None for a round from before they were kept."""
-    return pq.read_table(folder.traces) if folder.traces.exists() else None
+def traces_of(folder: RoundFolder, columns: list[str] | None = None) -> pa.Table | None:
+    """The traces that a round keeps, or some columns of them; None for a round that keeps none."""
+    return pq.read_table(folder.traces, columns=columns) if folder.traces.exists() else None
 
 
 def kept_in_sample(history: History) -> frozenset[str]:
@@ -67,7 +67,7 @@ def kept_in_sample(history: History) -> frozenset[str]:
     chosen = history.result["selected"] if history.result else None
     ranked: list[tuple[tuple[bool, bool, bool, int], str, int]] = []
     for number in range(len(history.rounds) + 1):
-        traces = traces_of(history.folder.round(number))
+        traces = traces_of(history.folder.round(number), ["controller"])
         best = history.rounds[number - 1].best if number else None
         for row in pc.value_counts(traces.column("controller")).to_pylist() if traces is not None else ():
             label = row["values"]
