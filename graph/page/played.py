@@ -20,7 +20,8 @@ LETTERS = {
     "FAIL": "!",
 }  # fmt: skip
 MAX_NOTE = 160
-TO_THE_END = ("FINISH", "READ")
+TO_THE_END = (Op.FINISH.name, Op.READ.name)
+ANSWER, PRUNE, REMARKS = Op.ANSWER.name, Op.PRUNE.name, (Op.NOTE.name, Op.FAIL.name)
 
 _COLUMNS = ("call", "action", "branch", "depth", "finished", "answer", "tokens", "note")
 
@@ -44,17 +45,17 @@ def _events(columns: Sequence[list[Any]], rows: Sequence[int], sign_of: Mapping[
     last = None
     for i in rows:
         action = actions[i]
-        if action == Op.ANSWER.name:
+        if action == ANSWER:
             answer = answers[i]
             events.append(["A", tokens[i], -1 if answer is None else sign_of.get(answer, len(SIGNS) - 1)])
-        elif action in (Op.NOTE.name, Op.FAIL.name):
+        elif action in REMARKS:
             events.append([LETTERS[action], tokens[i], quoted(notes[i] or "", MAX_NOTE)])
         else:
             key = (calls[i], action, tokens[i])
             if key != last:
                 events.append([LETTERS[action], tokens[i]])
                 last = key
-            plain = action == Op.PRUNE.name or (
+            plain = action == PRUNE or (
                 answers[i] is not None and (finished[i] if action in TO_THE_END else True)
             )
             whole = [branches[i], depths[i], int(answers[i] is not None), int(finished[i])]

@@ -18,8 +18,8 @@ from graph.page.played import played
 from graph.page.recording import orders, signs, stage
 from graph.settings import RunSettings
 
-MOST_ROWS = 1_000_000
-"""Rows of traces that a page carries; packed, about as many bytes."""
+MOST_ROWS = 400_000
+"""Rows of traces that a page carries: packed, about as many bytes, and a few seconds of work."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ function accuracySection(data) {
   const known = new Map(data.controllers.map((each) => [each.label, each]));
   const heldout = data.controllers.some((each) => data.curves[each.label].heldout);
   const state = { set: "search", grid: "mean", cost: "tokens", bands: "main", all: false, upTo: data.rounds.length, hidden: new Set() };
-  const host = h("div", {}), legend = h("div", { class: "legend", role: "group", "aria-label": "Series: press to hide or show" }), figures = h("div", {});
+  const host = h("div", {}), legend = h("div", { class: "legend", role: "group", "aria-label": "Series: press to hide or show" }), figures = folded("Figures", () => drawFigures());
+  let shownNow = [];
   const gridChoice = h("span", {}), count = h("span", { "aria-live": "polite" });
 
   function pointsOf(label) {
@@ -52,8 +53,12 @@ function accuracySection(data) {
     chart(host, { title: `Accuracy against ${state.cost === "tokens" ? "tokens" : "sequential tokens"}, ${state.set === "search" ? "search" : "held-out"} set, ${where}`,
       series: seen, log: true, x, percent: true, xLabel: `${state.cost === "tokens" ? "tokens" : "sequential tokens"} a question (log scale)`, yLabel: "accuracy, %" });
     drawLegend(series);
-    figures.replaceChildren(table(["controller", "#β", "#accuracy, %", "#interval", "#tokens", "#sequential"], shown.flatMap((each) => each.points.map((p) => [each.name, p.b === null ? dash : String(p.b), fixed(p.y, 2), `${fixed(p.low, 2)} … ${fixed(p.high, 2)}`, whole(p.tokens), whole(p.sequential)])), "The points of the chart"));
+    shownNow = shown;
+    figures.refresh();
     count.textContent = state.upTo ? `up to round ${state.upTo}` : "baselines alone";
+  }
+  function drawFigures() {
+    return table(["controller", "#β", "#accuracy, %", "#interval", "#tokens", "#sequential"], shownNow.flatMap((each) => each.points.map((p) => [each.name, p.b === null ? dash : String(p.b), fixed(p.y, 2), `${fixed(p.low, 2)} … ${fixed(p.high, 2)}`, whole(p.tokens), whole(p.sequential)])), "The points of the chart");
   }
   function drawLegend(series) {
     const keys = new Map();
@@ -81,6 +86,6 @@ function accuracySection(data) {
     select("Bands", [["main", "selected and best baseline"], ["all", "all"], ["none", "none"]], "main", (value) => { state.bands = value; draw(); }, { id: "accuracy-bands" }),
     h("label", { class: "field" }, h("span", {}, count), slider),
     check("all finalists", false, (value) => { state.all = value; draw(); }, { id: "accuracy-all" }));
-  byId("accuracy").append(controls, host, legend, h("details", {}, h("summary", {}, "Figures"), figures));
+  byId("accuracy").append(controls, host, legend, figures);
   draw();
 }

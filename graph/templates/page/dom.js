@@ -56,4 +56,14 @@ function table(head, rows, caption) {
     h("thead", {}, h("tr", {}, head.map((title, i) => h("th", { scope: "col", class: numeric[i] ? "n" : null }, title.replace(/^#/, ""))))),
     h("tbody", {}, rows.map((row) => h("tr", { class: row.marked ? "marked" : null }, (row.cells || row).map((cell, i) => h("td", { class: numeric[i] ? "n" : null }, cell)))))));
 }
+// What is folded away is made when it is opened, and made anew when it has changed since.
+function folded(title, make) {
+  let fresh = false;
+  const view = h("details", { ontoggle: () => { if (view.open && !fresh) draw(); } }, h("summary", {}, title));
+  const body = h("div", {});
+  function draw() { body.replaceChildren(make()); fresh = true; }
+  view.append(body);
+  view.refresh = () => { fresh = false; if (view.open) draw(); };
+  return view;
+}
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

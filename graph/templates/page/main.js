@@ -3,13 +3,17 @@
 function start() {
   const data = JSON.parse(byId("data").textContent);
   const source = episodeSource(data);
-  for (const [id, build] of [["accuracy", () => accuracySection(data)], ["trajectory", () => trajectorySection(data)], ["rounds", () => roundsSection(data)], ["failures", () => failuresSection(data, source)], ["theatre", () => theatreSection(data, source)]]) {
-    // One section that cannot be shown leaves the others.
-    try { build(); } catch (error) { byId(id).append(h("p", { class: "bad" }, `This part cannot be shown: ${error.message}`)); console.error(error); }
-  }
+  const sections = { accuracy: accuracySection, trajectory: trajectorySection, rounds: roundsSection };
+  for (const [id, build] of Object.entries(sections)) put(id, () => build(data));
   document.documentElement.dataset.ready = "yes";
   performance.mark("ready");
+  // What has to be unpacked comes after what can be read at once.
+  setTimeout(() => { put("theatre", () => theatreSection(data, source)); put("failures", () => failuresSection(data, source)); });
   if (data.live) follow(data.live);
+}
+// One section that cannot be shown leaves the others.
+function put(id, build) {
+  try { build(); } catch (error) { byId(id).append(h("p", { class: "bad" }, `This part cannot be shown: ${error.message}`)); console.error(error); }
 }
 
 // While a run goes on its page follows it: a line says that there is more, and the reader decides when to see it.

@@ -21,7 +21,7 @@ function trajectorySection(data) {
   }
   section.append(h("div", { class: "controls" }, select("Against", Object.entries(axes), axis, (value) => { axis = value; draw(); }, { id: "trajectory-axis" })), host,
     h("p", { class: "quiet" }, "Line: the best objective so far. Squares: the best candidate of each round. Hover for intervals, minutes and money."),
-    h("details", {}, h("summary", {}, "Figures"), table(["#round", "best", "#objective", "#best so far", "#gain of the frontier", "#minutes so far", "#cost so far"],
+    folded("Figures", () => table(["#round", "best", "#objective", "#best so far", "#gain of the frontier", "#minutes so far", "#cost so far"],
       data.trajectory.map((each) => [String(each.round), each.best || dash, between(each.interval), fixed(each.so_far, 2), gained(each.gain), fixed(each.minutes, 1), money(each.cost)]), "The search round by round")));
   draw();
 }
