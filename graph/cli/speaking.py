@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import click
+from rich.text import Text
 
 from graph.cli.progress import episode_progress
 from graph.folder import RunFolder
@@ -16,8 +17,6 @@ from graph.pausing import Pause, Person
 from graph.telling import Teller
 from sandbox.evaluate import Progress
 
-LINES = 4
-"""Latest remarks that the view shows."""
 POINTS = 6
 """Points of the frontier that the view shows."""
 
@@ -58,7 +57,6 @@ class LiveSpeaker:
         console = console or Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("episodes"))
         self._bars = Bars(*columns, TimeRemainingColumn(), console=console)
-        self._said: list[str] = []
         self._rounds: list[dict[str, Any]] = []
         self._live = Live(self._view(), console=console, refresh_per_second=4, transient=True)
 
@@ -76,9 +74,8 @@ class LiveSpeaker:
         self._live.stop()
 
     def say(self, text: str) -> None:
-        """A remark; the latest few are shown."""
-        self._said = [*self._said, text][-LINES:]
-        self._show()
+        """A remark, which stays above the view."""
+        self._live.console.print(Text(text))
 
     @contextlib.contextmanager
     def episodes(self, what: str) -> Iterator[Progress | None]:
@@ -113,7 +110,6 @@ class LiveSpeaker:
 
     def _view(self) -> Any:
         from rich.console import Group
-        from rich.text import Text
 
         parts: list[Any] = [self._table()] if self._rounds else []
         if self._rounds:
@@ -121,24 +117,13 @@ class LiveSpeaker:
         spent = self._spent()
         if spent:
             parts.append(Text(spent))
-        parts += [Text(line, style="dim") for line in self._said]
         return Group(*parts, self._bars)
 
     def _table(self) -> Any:
         from rich.table import Table
-        from rich.text import Text
 
         table = Table(title="autotts discover", title_justify="left")
-        for name in (
-            "round",
-            "best",
-            "score",
-            "− best baseline",
-            "frontier's gain",
-            "candidates",
-            "failed",
-            "duplicates",
-        ):
+        for name in ("round", "best", "score", "over baseline", "gain", "tried", "failed", "same"):
             table.add_column(name, justify="right")
         for each in self._rounds:
             score = "–" if each["score"] is None else f"{100 * each['score']:.2f}"

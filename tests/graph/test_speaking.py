@@ -41,14 +41,20 @@ def test_the_view_shows_rounds_frontier_spending_and_what_goes_on(finished: Path
         with live.episodes("round 2: screening") as progress:
             assert progress is not None
             progress(3, 9)
+            during = io.StringIO()
+            Console(file=during, width=140).print(live._view())
         live.finished("historian", 2)
         shown = live._view()
     page = io.StringIO()
     Console(file=page, width=140).print(shown)
     text = page.getvalue()
     best = read_json(finished / "round-002" / "metrics.json")["best"]
-    for part in ("frontier's gain", best or "none sound", "frontier: ", "episodes replayed", "a remark"):
+    for part in ("over baseline", best or "none sound", "frontier: ", "episodes replayed"):
         assert part in text
+    assert "a remark" in said.getvalue()
+    assert "round 2: screening" in during.getvalue()
+    assert "3/9" in during.getvalue()
+    assert "round 2: screening" not in text
     assert text.count("│ ") >= 2
 
 
@@ -69,12 +75,10 @@ def test_a_person_is_asked_without_the_view_in_the_way(finished: Path) -> None:
 def test_what_a_candidate_calls_itself_is_no_markup(tmp_path: Path, finished: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)
-    console = Console(file=io.StringIO(), force_terminal=True)
-    with LiveSpeaker(RunFolder(run), console) as live:
+    said = io.StringIO()
+    with LiveSpeaker(RunFolder(run), Console(file=said, force_terminal=True, width=140)) as live:
         live.say("[red]not red[/red] [/]")
-        page = io.StringIO()
-        Console(file=page, width=140).print(live._view())
-    assert "[red]not red[/red]" in page.getvalue()
+    assert "[red]not red[/red]" in said.getvalue()
 
 
 def test_watchers_are_told_of_every_node(finished: Path) -> None:
