@@ -16,7 +16,7 @@ from graph.study.charts import over_seeds
 from graph.study.mechanisms import MECHANISMS, SIGNALS
 from graph.study.plan import read_plan
 from graph.study.shapes import read_shapes
-from tests.graph.running import autotts, files
+from tests.graph.running import autotts, files, here
 
 SHIPPED = Path("sandbox/controllers")
 
@@ -122,32 +122,29 @@ def test_the_page_needs_nothing_but_itself_and_compares_the_loop_with_sampling(s
 
 
 def test_a_second_start_changes_nothing_and_another_setting_is_refused(
-    tmp_path: Path, study: tuple[Path, Path], grids: tuple[Path, Path]
+    tmp_path: Path, study: tuple[Path, Path], grids: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = study
     before = {each.name: each.read_bytes() for each in out.iterdir() if each.is_file()}
-    again = autotts("study", path, "--out", out)
-    assert again.returncode == 0, again.stderr
-    assert "2 of 2 runs are complete" in again.stdout
+    again = here(capsys, "study", path, "--out", out)
+    assert "2 of 2 runs are complete" in again.out
     assert {each.name: each.read_bytes() for each in out.iterdir() if each.is_file()} == before
     other = write(tmp_path / "s.toml", grids, ablations=["none", "no_feedback"])
     other.write_text(other.read_text().replace("repeats = 2", "repeats = 3", 1))
-    refused = autotts("study", other, "--out", out)
-    assert refused.returncode == 1
-    assert "repeats: the run began with 2, and the study says 3" in refused.stderr
+    refused = here(capsys, "study", other, "--out", out, code=1)
+    assert "repeats: the run began with 2, and the study says 3" in refused.err
 
 
 def test_a_run_that_fails_stops_no_other_and_is_named(
-    tmp_path: Path, study: tuple[Path, Path], grids: tuple[Path, Path]
+    tmp_path: Path, study: tuple[Path, Path], grids: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, done = study
     path = write(tmp_path / "s.toml", grids, explorers=["nobody", "evolution"])
     out = tmp_path / "out"
     shutil.copytree(done / "runs" / "evolution--none--seed-0", out / "runs" / "evolution--none--seed-0")
-    ended = autotts("study", path, "--out", out)
-    assert ended.returncode == 1
-    assert "1 of 2 runs are complete" in ended.stdout
-    assert "nobody--none--seed-0: there is no explorer 'nobody'" in ended.stdout
+    ended = here(capsys, "study", path, "--out", out, code=1)
+    assert "1 of 2 runs are complete" in ended.out
+    assert "nobody--none--seed-0: there is no explorer 'nobody'" in ended.out
     assert "there is no explorer" in (out / "study.html").read_text(encoding="utf-8")
 
 
