@@ -5,8 +5,8 @@ from typing import Any, TextIO
 
 from graph.accounting.statement import PAPER_COST, PAPER_MINUTES
 from graph.folder import RunFolder
-from graph.picture import NAMES
 from graph.page.render import figures
+from graph.picture import NAMES
 
 
 def print_summary(result: dict[str, Any], path: Path, stream: TextIO) -> None:
