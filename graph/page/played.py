@@ -55,9 +55,7 @@ def _events(columns: Sequence[list[Any]], rows: Sequence[int], sign_of: Mapping[
             if key != last:
                 events.append([LETTERS[action], tokens[i]])
                 last = key
-            plain = action == PRUNE or (
-                answers[i] is not None and (finished[i] if action in TO_THE_END else True)
-            )
+            plain = action == PRUNE or (answers[i] is not None and (finished[i] if action in TO_THE_END else True))
             whole = [branches[i], depths[i], int(answers[i] is not None), int(finished[i])]
             events[-1].append(branches[i] if plain else whole)
             continue
