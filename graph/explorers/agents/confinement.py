@@ -54,9 +54,10 @@ def command(
         line += ["--ro-bind-try", path, path]
     for hidden in [*python.hidden, *_hidden([*map(Path, SYSTEM), *python.shown], secret)]:
         line += ["--tmpfs", str(hidden), "--remount-ro", str(hidden)]
+    line += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", HOME]  # noqa: S108 - in there
+    # After /tmp, where they may lie.
     for own, where in shown.items():
         line += ["--ro-bind", str(own), where]
-    line += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", HOME]  # noqa: S108 - in there
     for name, source in {"inside.py": Path(inside.__file__), "evaluate": doors / "evaluate"}.items():
         line += ["--ro-bind", str(source), f"{TOOLS}/{name}"]
     line += ["--ro-bind", str(doors), str(inside.DOORS), "--bind", str(workspace), WORKSPACE, "--chdir", WORKSPACE]

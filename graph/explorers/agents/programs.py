@@ -47,7 +47,7 @@ def any_command(argument: str, setup: Setup) -> Program:
     shown: dict[Path, str] = {}
     argv = []
     for place, word in enumerate(words):
-        found = shutil.which(word) if place == 0 else (word if Path(word).is_file() else None)
+        found = shutil.which(word) if place == 0 else (word if os.path.isfile(word) else None)
         if place == 0 and found is None:
             raise ExplorerError(f"agent-command: there is no program {word!r}; give its path")
         if found is not None and (place > 0 or not Path(found).parent.resolve().is_relative_to("/usr/bin")):
