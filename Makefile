@@ -35,7 +35,7 @@ setup-dev:
 	@tools/setup.sh dev
 
 # All but vllm, which brings a PyTorch of its own choice.
-EXTRAS := agents dev postgres ray studio
+EXTRAS := agents dev gym postgres ray studio
 
 # The exact versions that every set-up is held to, for every Python from 3.11 on: pins what is new in pyproject.toml,
 # with ARGS=--upgrade everything anew. Commit the result.

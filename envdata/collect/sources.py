@@ -192,7 +192,7 @@ def _gym(spec: str, text: str, template: str) -> list[Question]:
             import reasoning_gym
         except ImportError as error:
             raise QuestionError(
-                f"{spec}: needs the package reasoning-gym ({error}); pip install 'autotts[questions]'"
+                f"{spec}: needs the package reasoning-gym ({error}); pip install 'autotts[gym]'"
             ) from None
     try:
         drawn = reasoning_gym.create_dataset(task, **{"seed": 0, **given, "size": most})

@@ -132,6 +132,7 @@ def test_a_dataset_comes_from_the_hub(files):
     assert any("/resolve/" in path for path in asked)
 
 
+@pytest.mark.gym
 def test_a_task_gives_distinct_questions_and_disjoint_ranges():
     spec = "reasoning-gym:basic_arithmetic?seed=3&min_terms=2&max_terms=2&max_digits=1"
     first, second = load_questions(f"{spec}&size=20"), load_questions(f"{spec}&size=20&skip=20")
@@ -142,6 +143,7 @@ def test_a_task_gives_distinct_questions_and_disjoint_ranges():
     assert all(q.answer.lstrip("-").isdigit() for q in first)
 
 
+@pytest.mark.gym
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
