@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,9 @@ from click.testing import CliRunner, Result
 from envdata.live.episode import BranchState
 from graph.cli import _group
 from graph.cli.growing import picture
-from tests import live_model
 from tests.live_model import Toy
 
 ASKED = ["--no-chat", "--interval", "16", "--max-tokens", "300", "--sandbox", "process"]
-
-
-@pytest.fixture(scope="module")
-def _upstream() -> Iterator[tuple[str, Toy]]:
-    toy = Toy()
-    with live_model.serving(live_model.application(toy)) as url:
-        yield url, toy
-
-
-@pytest.fixture
-def toy(_upstream: tuple[str, Toy]) -> Toy:
-    _upstream[1].__dict__.update(Toy().__dict__)
-    return _upstream[1]
 
 
 @pytest.fixture

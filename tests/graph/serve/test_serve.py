@@ -27,19 +27,6 @@ QUESTION: Any = [{"role": "user", "content": "What is 6 * 7?"}]
 Serve = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
-def _upstream() -> Iterator[tuple[str, Toy]]:
-    toy = Toy()
-    with live_model.serving(live_model.application(toy)) as url:
-        yield url, toy
-
-
-@pytest.fixture
-def toy(_upstream: tuple[str, Toy]) -> Toy:
-    _upstream[1].__dict__.update(Toy().__dict__)
-    return _upstream[1]
-
-
 @pytest.fixture
 def upstream(_upstream: tuple[str, Toy]) -> str:
     return _upstream[0]
