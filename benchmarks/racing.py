@@ -8,7 +8,6 @@ round's best is taken again. The explorer's proposals are those of the run, so t
 
 import argparse
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from graph.curves import Curve
@@ -32,8 +31,7 @@ def main() -> None:
     best: list[tuple[float, str]] = [
         max((yardstick.score(curve), name) for name, curve in history.baselines.items()),
     ] * 2
-    evaluation = replace(settings.evaluation())
-    with Evaluator(evaluation, sandbox=settings.sandbox, jobs=given.jobs) as evaluator:
+    with Evaluator(settings.evaluation(), sandbox=settings.sandbox, jobs=given.jobs) as evaluator:
         for record in history.rounds:
             folder = history.folder.round(record.number)
             race, proposals = read_json(folder.race), read_json(folder.proposals)

@@ -195,9 +195,9 @@ def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
     opens = (calls.op == _BRANCH) | (calls.op == _READ)
     opening = bool(opens.any())
     call_of_listed = np.repeat(np.arange(len(calls.op)), np.where(opens, 0, calls.count) if opening else calls.count)
-    refusal = _judge(ledger, calls, call_of_listed, costs)
+    refusal = _judge(ledger, calls, opens, call_of_listed, costs)
     if opening or refusal.any():
-        call, place = _targets(ledger, calls, call_of_listed, refusal == Refusal.ADMITTED)
+        call, place = _targets(ledger, calls, opens, call_of_listed, refusal == Refusal.ADMITTED)
     else:
         call, place = call_of_listed, calls.episode[call_of_listed] * ledger.width + calls.branch
     episode, op = calls.episode[call], calls.op[call]
@@ -288,12 +288,11 @@ def prune(ledger: Ledger, episode: Ints, branch: Ints) -> Ints:
     return refusal
 
 
-def _judge(ledger: Ledger, calls: Calls, call_of_listed: Ints, costs: Costs) -> Ints:
+def _judge(ledger: Ledger, calls: Calls, opens: Bools, call_of_listed: Ints, costs: Costs) -> Ints:
     """(n,) refusals. Where several reasons hold, the one that is written last here is given."""
     n = len(calls.op)
     refusal = np.zeros(n, np.int64)
     episode, op, count = calls.episode, calls.op, calls.count
-    opens = (op == _BRANCH) | (op == _READ)
     if costs.budget < UNLIMITED:
         looks = np.where((calls.probe & (op != _READ)) | (op == _PROBE), costs.probe, 0)
         worst = count * (np.where(op == _PROBE, 0, costs.interval) + looks)
@@ -346,9 +345,9 @@ def first_of_each(values: Ints) -> Ints:
     return starts
 
 
-def _targets(ledger: Ledger, calls: Calls, call_of_listed: Ints, admitted: Bools) -> tuple[Ints, Ints]:
+def _targets(ledger: Ledger, calls: Calls, opens: Bools, call_of_listed: Ints, admitted: Bools) -> tuple[Ints, Ints]:
     """The call and the place of every branch that admitted calls act on; BRANCH and READ open theirs here."""
-    opens = admitted & ((calls.op == _BRANCH) | (calls.op == _READ))
+    opens = admitted & opens
     count = np.where(admitted, calls.count, 0)
     call = np.repeat(np.arange(len(calls.op)), count)
     branch = np.empty(len(call), np.int64)
