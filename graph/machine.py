@@ -88,10 +88,12 @@ def run(context: Context, person: Person = nobody, *, approved: bool = False) ->
         machine: CompiledStateGraph[State] = build(lambda _: context).compile(checkpointer=saver)
         config["recursion_limit"] = NODES_A_ROUND * context.settings.rounds + 10
         known = machine.get_state(config)
-        given: Any = None if known.next else {"round": 0}
-        if known.next:
-            of_round = "" if known.next[0] == "finale" else _of_round(known.values)
-            context.teller.say(f"going on with the {known.next[0]}{of_round}")
+        # Not `next`: it leaves out a node whose result was kept before a kill, though nothing has followed from it.
+        waiting = [task.name for task in known.tasks]
+        given: Any = None if waiting else {"round": 0}
+        if waiting:
+            of_round = "" if waiting[0] == "finale" else _of_round(known.values)
+            context.teller.say(f"going on with the {waiting[0]}{of_round}")
         elif known.values:
             return None
         pause = _pause(known.interrupts)

@@ -5,13 +5,20 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from langgraph.checkpoint.sqlite import SqliteSaver
 
 from graph.checkpoints import check_url, checkpoints, waiting_for
+from graph.context import Context
+from graph.explorers.registry import make_explorer
 from graph.folder import RunFolder
+from graph.journal import Journal
+from graph.machine import NODES, run
 from graph.settings import Pinned, RunError, RunSettings
 from tests.graph.running import autotts, files
 from tests.postgres import binaries
@@ -125,3 +132,46 @@ def test_a_run_kept_in_postgresql_stops_goes_on_and_ends_as_any(
     refused = autotts("discover", "--resume", tmp_path / "other", "--approve", PGPASSWORD="wrong")
     assert refused.returncode == 1
     assert "does not answer" in refused.stderr
+
+
+class Died(Exception):
+    """In the place of a kill."""
+
+
+def test_a_kill_between_a_nodes_result_and_the_checkpoint_after_it_loses_nothing(
+    make_context: Callable[..., Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = make_context(make_explorer("evolution"))
+    keep = SqliteSaver.put
+    lives = 0
+
+    def put(saver: SqliteSaver, *arguments: Any) -> Any:
+        nonlocal lives
+        if lives == 0:
+            raise Died
+        lives -= 1
+        return keep(saver, *arguments)
+
+    monkeypatch.setattr(SqliteSaver, "put", put)
+    for _ in range(20):
+        # Each time one checkpoint is kept, and the node after it gives its result.
+        lives = 1
+        with suppress(Died):
+            run(context)
+        if context.folder.result.exists():
+            break
+    # The last checkpoint is still owed.
+    lives = 9
+    assert run(context) is None
+    with checkpoints(context.folder, context.settings) as (saver, config):
+        found = saver.get_tuple(config)
+        assert found is not None
+        assert found.metadata["step"] == len(NODES)
+        assert not found.pending_writes
+    # Nodes are run once each, whatever was lost between them.
+    done = [
+        event["node"]
+        for event in Journal(context.folder.round(1).transcript).of_all_rounds()
+        if event["event"] == "done"
+    ]
+    assert sorted(done) == sorted(NODES)
