@@ -17,8 +17,9 @@ from envdata.answers import UNPARSED
 from envdata.grid import Grid
 from envdata.gridarrays import Int32
 from envdata.labels import LabelBook
+from envdata.ledger import FINISHED, PRUNED, UNLIMITED, Bools, Calls, Costs, Ints, Ledger
 from envdata.replay import ReplayWorld
-from envdata.rules import FINISHED, PRUNED, UNLIMITED, Bools, Calls, Costs, Ints, Ledger, Settled, prune, settle
+from envdata.rules import Settled, prune, settle
 from envdata.traces import TraceLog
 
 MAX_BRANCHES = 64

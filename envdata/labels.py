@@ -6,7 +6,7 @@ Voting needs equality only, and famous answers are known by heart: a controller 
 import numpy as np
 
 from envdata.grid import Grid
-from envdata.rules import Ints
+from envdata.ledger import Ints
 
 
 class LabelBook:

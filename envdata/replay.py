@@ -4,7 +4,8 @@ import numpy as np
 
 from envdata.grid import Grid
 from envdata.gridarrays import Int32
-from envdata.rules import Bools, Decoded, Ints, Seen
+from envdata.ledger import Bools, Ints
+from envdata.rules import Decoded, Seen
 
 
 class ReplayWorld:

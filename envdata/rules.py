@@ -14,41 +14,19 @@ FINISH, whose lengths nobody knows beforehand, run until the budget is spent and
 admission never depends on what is not revealed yet.
 """
 
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from envdata.actions import Op, Refusal
-
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from envdata.admission import judge
+from envdata.ledger import FINISHED, PROBED, PRUNED, UNLIMITED, Bools, Calls, Costs, Floats, Ints, Ledger, first_of_each
 
 # Looked up once: an enumeration's members are slow to reach in Python 3.11.
 _BRANCH, _CONTINUE, _FINISH = int(Op.BRANCH), int(Op.CONTINUE), int(Op.FINISH)
 _PROBE, _READ = int(Op.PROBE), int(Op.READ)
-
-FINISHED, PRUNED, PROBED = np.uint8(1), np.uint8(2), np.uint8(4)
-"""Bits of a branch's state."""
-
-UNLIMITED = 1 << 62
-"""The budget that is none, in tokens."""
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What an episode's actions cost at most, in tokens."""
-
-    interval: int
-    """Δ: what one step costs, but for a branch's last."""
-    probe: int
-    """κ_probe at its largest; what a probe really costs comes from the world."""
-    budget: int = UNLIMITED
-    """B: what one episode may spend."""
-    repeats_last: bool = False
-    """Whether CONTINUE of a finished branch is admitted, and charges its last interval again (the AutoTTS release)."""
 
 
 @dataclass(frozen=True)
@@ -95,22 +73,6 @@ class World(Protocol):
 
 
 @dataclass(frozen=True)
-class Calls:
-    """n calls, each of another episode; none of them ends an episode or leaves a note."""
-
-    episode: Ints
-    """(n,)."""
-    op: Ints
-    """(n,): BRANCH, READ, CONTINUE, FINISH or PROBE."""
-    probe: Bools
-    """(n,): whether BRANCH and CONTINUE look at what they reach."""
-    count: Ints
-    """(n,): how many branches: to open (BRANCH, READ), or listed in `branch`."""
-    branch: Ints
-    """(sum of count, BRANCH and READ aside): branch numbers, call after call."""
-
-
-@dataclass(frozen=True)
 class Settled:
     """What n calls did. A refused call has no targets; T counts the targets of all admitted ones."""
 
@@ -134,74 +96,29 @@ class Settled:
     """(T,): tokens charged, probe included."""
 
 
-@dataclass
-class Ledger:
-    """The state of E episodes with at most W branches each: what is open, how deep, and what was spent."""
-
-    episodes: int
-    width: int
-    opened: Ints = field(init=False)
-    """(E,) branches opened so far."""
-    ceiling: Ints = field(init=False)
-    """(E,) branches that may be opened: the branch ceiling, or what the world has."""
-    over: Bools = field(init=False)
-    """(E,) whether the episode has ended."""
-    tokens: Ints = field(init=False)
-    """(E,) spent so far."""
-    sequential: Ints = field(init=False)
-    """(E,) sequential tokens so far."""
-    depth: Ints = field(init=False)
-    """(E × W,) intervals decoded; likewise flat below."""
-    charged: Ints = field(init=False)
-    """Tokens paid for going on; reading to the end charges the rest of the branch."""
-    looked: Ints = field(init=False)
-    """Tokens paid for probes, which shorten nothing."""
-    state: npt.NDArray[np.uint8] = field(init=False)
-    """FINISHED + PRUNED + PROBED, the last for the present depth."""
-    _met: Ints = field(init=False)
-    """Scratch: where a place was met last."""
-
-    def __post_init__(self) -> None:
-        for name in ("opened", "ceiling", "tokens", "sequential"):
-            setattr(self, name, np.zeros(self.episodes, np.int64))
-        self.over = np.ones(self.episodes, bool)
-        places = self.episodes * self.width
-        for name in ("depth", "charged", "looked"):
-            setattr(self, name, np.zeros(places, np.int64))
-        self.state = np.zeros(places, np.uint8)
-        self._met = np.zeros(places, np.int64)
-
-    def begin(self, episodes: slice, ceiling: Ints) -> None:
-        """Start the episodes of a slice anew, with the given ceilings on their branches (at most W)."""
-        for per_episode in (self.opened, self.tokens, self.sequential):
-            per_episode[episodes] = 0
-        self.over[episodes] = False
-        self.ceiling[episodes] = np.minimum(ceiling, self.width)
-        places = slice(episodes.start * self.width, episodes.stop * self.width)
-        per_place: list[npt.NDArray[Any]] = [self.depth, self.charged, self.looked, self.state]
-        for array in per_place:
-            array[places] = 0
-
-    def repeated(self, place: Ints) -> Bools:
-        """Which entries name a place that a later entry names again."""
-        entry = np.arange(len(place))
-        self._met[place] = entry
-        repeated: Bools = self._met[place] != entry
-        return repeated
-
-
 def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
     """Judge `calls`, let the world go on where they are admitted, and charge for it."""
     opens = (calls.op == _BRANCH) | (calls.op == _READ)
     opening = bool(opens.any())
     call_of_listed = np.repeat(np.arange(len(calls.op)), np.where(opens, 0, calls.count) if opening else calls.count)
-    refusal = _judge(ledger, calls, opens, call_of_listed, costs)
+    refusal = judge(ledger, calls, opens, call_of_listed, costs)
     if opening or refusal.any():
         call, place = _targets(ledger, calls, opens, call_of_listed, refusal == Refusal.ADMITTED)
     else:
         call, place = call_of_listed, calls.episode[call_of_listed] * ledger.width + calls.branch
+    return carry_out(ledger, calls, refusal, call, place, ledger.depth[place], world, costs)
+
+
+def carry_out(
+    ledger: Ledger, calls: Calls, refusal: Ints, call: Ints, place: Ints, depth: Ints, world: World, costs: Costs,
+    last: Ints | None = None,
+) -> Settled:  # fmt: skip
+    """Let admitted calls' targets go on from `depth`, and charge for it; `call`, `place`, `depth` are (T,).
+
+    `last` is for calls that follow upon one another, of which several may have one episode and one place: those of the
+    targets that are the last of their places. There is no budget then.
+    """
     episode, op = calls.episode[call], calls.op[call]
-    depth = ledger.depth[place]
     to_end = (op == _FINISH) | (op == _READ)
     decoded = _decode(ledger, world, place, depth, to_end, op != _PROBE)
     tokens, finished, reached = decoded.tokens, decoded.finished, decoded.depth
@@ -223,19 +140,30 @@ def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
     cost = tokens + probe_cost
     starts = first_of_each(call)
     if starts.size:
-        # Calls are of distinct episodes, so each is met once here.
-        ledger.tokens[episode[starts]] += np.add.reduceat(cost, starts)
-        ledger.sequential[episode[starts]] += np.maximum.reduceat(cost, starts)
+        whole, longest = np.add.reduceat(cost, starts), np.maximum.reduceat(cost, starts)
+        _add(ledger.tokens, episode[starts], whole, repeated=last is not None)
+        _add(ledger.sequential, episode[starts], longest, repeated=last is not None)
     stayed = np.flatnonzero(reached == depth)
     probed = looks * PROBED
     if stayed.size:
         probed[stayed] |= ledger.state[place[stayed]] & PROBED
-    ledger.state[place] = probed | finished * FINISHED
-    ledger.depth[place] = reached
-    ledger.charged[place] += tokens
+    state = probed | finished * FINISHED
+    if last is None:
+        ledger.state[place], ledger.depth[place] = state, reached
+    else:
+        ledger.state[place[last]], ledger.depth[place[last]] = state[last], reached[last]
+    _add(ledger.charged, place, tokens, repeated=last is not None)
     if costs.probe:
-        ledger.looked[place] += probe_cost
+        _add(ledger.looked, place, probe_cost, repeated=last is not None)
     return Settled(refusal, call, place, reached, finished, looks, answer, confidence, cost)
+
+
+def _add(sums: Ints, where: Ints, values: Ints, *, repeated: bool) -> None:
+    """Add to sums, several times to one of them where entries of `where` may be `repeated`."""
+    if repeated:
+        np.add.at(sums, where, values)
+    else:
+        sums[where] += values
 
 
 def _decode(ledger: Ledger, world: World, place: Ints, depth: Ints, to_end: Bools, decodes: Bools) -> Decoded:
@@ -286,63 +214,6 @@ def prune(ledger: Ledger, episode: Ints, branch: Ints) -> Ints:
         refusal[wrong] = why
     ledger.state[place[refusal == Refusal.ADMITTED]] |= PRUNED
     return refusal
-
-
-def _judge(ledger: Ledger, calls: Calls, opens: Bools, call_of_listed: Ints, costs: Costs) -> Ints:
-    """(n,) refusals. Where several reasons hold, the one that is written last here is given."""
-    n = len(calls.op)
-    refusal = np.zeros(n, np.int64)
-    episode, op, count = calls.episode, calls.op, calls.count
-    if costs.budget < UNLIMITED:
-        looks = np.where((calls.probe & (op != _READ)) | (op == _PROBE), costs.probe, 0)
-        worst = count * (np.where(op == _PROBE, 0, costs.interval) + looks)
-        # How long FINISH takes is not known beforehand: it needs something left to spend, no more.
-        worst[op == _FINISH] = np.minimum(1, count[op == _FINISH])
-        refusal[worst > costs.budget - ledger.tokens[episode]] = Refusal.BUDGET_EXCEEDED
-    if opens.any():
-        refusal[opens & (count > (ledger.ceiling - ledger.opened)[episode])] = Refusal.NO_OPEN_SLOT
-    if call_of_listed.size:
-        own = episode[call_of_listed]
-        unknown = (calls.branch < 0) | (calls.branch >= ledger.opened[own])
-        place = own * ledger.width + (np.where(unknown, 0, calls.branch) if unknown.any() else calls.branch)
-        state = ledger.state[place]
-        # Calls are of distinct episodes: a place that is there twice is one call's.
-        again = ledger.repeated(place)
-        if (op == _PROBE).any() or (unknown | again | (state & (FINISHED | PRUNED) > 0)).any():
-            _judge_branches(refusal, ledger, op[call_of_listed], call_of_listed, place, unknown, again, costs)
-    refusal[ledger.over[episode]] = Refusal.EPISODE_OVER
-    return refusal
-
-
-def _judge_branches(
-    refusal: Ints, ledger: Ledger, op: Ints, call: Ints, place: Ints, unknown: Bools, again: Bools, costs: Costs
-) -> None:
-    """Refuse the calls of listed branches that are not fit for them; one entry a listed branch but for `refusal`."""
-    state = ledger.state[place]
-    probes = op == _PROBE
-    finished = state & FINISHED > 0
-    if costs.repeats_last:
-        finished &= op != _CONTINUE
-    for wrong, why in (
-        # Stopped by the budget within its first interval, a branch has nothing to look at, even where looking is free.
-        (probes & (ledger.depth[place] == 0), Refusal.BUDGET_EXCEEDED),
-        (probes & (state & PROBED > 0), Refusal.ALREADY_PROBED),
-        (finished, Refusal.BRANCH_FINISHED),
-        (state & PRUNED > 0, Refusal.BRANCH_PRUNED),
-        (again & ~unknown, Refusal.DUPLICATE_BRANCH),
-        (unknown, Refusal.UNKNOWN_BRANCH),
-    ):
-        if wrong.any():
-            refusal[call[wrong]] = why
-
-
-def first_of_each(values: Ints) -> Ints:
-    """Where each run of equal values begins."""
-    begins = np.empty(len(values), bool)
-    begins[:1] = True
-    np.not_equal(values[1:], values[:-1], out=begins[1:])
-    starts: Ints = np.flatnonzero(begins)
-    return starts
 
 
 def _targets(ledger: Ledger, calls: Calls, opens: Bools, call_of_listed: Ints, admitted: Bools) -> tuple[Ints, Ints]:

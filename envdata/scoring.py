@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from envdata.rules import Floats
+from envdata.ledger import Floats
 
 RESAMPLES = 4000
 LEVEL = 0.95

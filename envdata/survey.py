@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from envdata.answers import is_parsed
 from envdata.grid import Grid
-from envdata.rules import Floats
+from envdata.ledger import Floats
 from envdata.scoring import Interval, over_questions, question_means
 
 Bools = npt.NDArray[np.bool_]

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from envdata.actions import Op
-from envdata.rules import Bools, Calls, Ints, Ledger, Settled
+from envdata.ledger import Bools, Calls, Ints, Ledger
+from envdata.rules import Settled
 
 SCHEMA = pa.schema(
     [

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from envdata.rules import Floats
+from envdata.ledger import Floats
 from envdata.scoring import Interval, interval, resampling_weights
 
 

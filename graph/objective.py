@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from envdata.rules import Floats
+from envdata.ledger import Floats
 from envdata.scoring import Interval, areas, interval
 from graph.curves import Curve, Questions
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from envdata.rules import Floats
+from envdata.ledger import Floats
 from graph.curves import Curve
 from graph.objective import Yardstick
 

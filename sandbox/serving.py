@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from envdata.actions import Op, Refusal
 from envdata.episodes import Played
-from envdata.rules import Bools, Calls, Ints, Ledger, first_of_each
+from envdata.ledger import Bools, Calls, Ints, Ledger, first_of_each
 from sandbox.inside.wire import CALL_FIELDS, FINISHED, HEADER, MAX_TEXT, PARSED, REPLY
 from sandbox.quoting import quoted
 from sandbox.status import Status

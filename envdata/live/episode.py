@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from envdata.actions import Op, Refusal
 from envdata.episodes import RUNNING, Played, Terms
+from envdata.ledger import FINISHED, PRUNED, UNLIMITED, Calls, Costs, Ints, Ledger
 from envdata.live.answers import AnswerBook
 from envdata.live.world import LiveWorld
-from envdata.rules import FINISHED, PRUNED, UNLIMITED, Calls, Costs, Ints, Ledger, prune, settle
+from envdata.rules import prune, settle
 from envdata.traces import TraceLog
 
 ONLY = slice(0, 1)

@@ -17,11 +17,12 @@ import numpy as np
 from envdata.collect.branches import read_cut, together
 from envdata.collect.engine import Prompt
 from envdata.collect.extraction import NO_ANSWER
+from envdata.ledger import Bools, Ints
 from envdata.live.answers import AnswerBook
 from envdata.live.branch import LiveBranch
 from envdata.live.metering import METER, Meter
 from envdata.live.model import LiveModel, room_for
-from envdata.rules import Bools, Decoded, Ints, Seen
+from envdata.rules import Decoded, Seen
 
 _R = TypeVar("_R")
 

@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from envdata.rules import Floats
+from envdata.ledger import Floats
 
 WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 46

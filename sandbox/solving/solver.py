@@ -10,12 +10,12 @@ from typing import Any, Literal, get_args
 
 from envdata.collect.engine import Asked, Engine, EngineFacts
 from envdata.episodes import Terms
+from envdata.ledger import Ledger
 from envdata.live.answers import AnswerBook
 from envdata.live.episode import LiveEpisode, costs_of
 from envdata.live.metering import METER, Meter
 from envdata.live.model import Asking, LiveModel
 from envdata.live.world import LiveWorld
-from envdata.rules import Ledger
 from sandbox.backends.base import Limits
 from sandbox.backends.choose import make_backend
 from sandbox.candidate import Candidate

@@ -16,8 +16,8 @@ from envdata.actions import Op
 from envdata.collect.questions import DEFAULT_TEMPLATE, load_questions
 from envdata.episodes import Terms
 from envdata.grid import Grid
+from envdata.ledger import Floats
 from envdata.live.model import CHAT_TEMPLATE, Asking, settings_of
-from envdata.rules import Floats
 from envdata.scoring import Interval, over_questions
 from sandbox.backends.choose import make_backend
 from sandbox.candidate import Candidate

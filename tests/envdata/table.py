@@ -7,7 +7,7 @@ import numpy as np
 from envdata.actions import Op, Refusal
 from envdata.episodes import Episodes, GroupResult, Played, Terms
 from envdata.grid import Grid
-from envdata.rules import Calls
+from envdata.ledger import Calls
 
 
 @dataclass(frozen=True)
