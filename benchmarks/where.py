@@ -25,6 +25,7 @@ from envdata.published import import_folder
 from sandbox import serving
 from sandbox.candidate import Candidate
 from sandbox.evaluate import Evaluator
+from sandbox.frames import Frame
 from sandbox.inside import player, wire
 from sandbox.playing import IN_FLIGHT, LIVE_EPISODES, Settings
 
@@ -47,7 +48,7 @@ class Rehearsal:
 
         def answer(frame: bytes) -> bytes:
             frames.append(frame)
-            made, broken = serving.serve(episodes, [serving.Frame(0, frame)], show_answers=False)
+            made, broken = serving.serve(episodes, [Frame(0, frame)], show_answers=False)
             assert not broken
             replies.append(made.get(0, b""))
             return replies[-1]
@@ -69,7 +70,7 @@ class Rehearsal:
             episodes.begin(group, self._orders(group), traced=False)
         began = time.perf_counter()
         for turn in range(max(map(len, frames))):
-            now = [serving.Frame(group, own[turn]) for group, own in enumerate(frames) if turn < len(own)]
+            now = [Frame(group, own[turn]) for group, own in enumerate(frames) if turn < len(own)]
             serving.serve(episodes, now, show_answers=False)
         return time.perf_counter() - began
 

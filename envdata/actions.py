@@ -29,6 +29,10 @@ class Op(IntEnum):
     """The worker reports that the controller failed; ends the episode without an answer."""
     READ = 9
     """BRANCH and FINISH in one call: open branches, and look at their final answers alone."""
+    ROUNDS = 10
+    """CONTINUE the same branches again and again, until something comes up that the controller has to see."""
+    IN_TURN = 11
+    """READ one branch, then another, and so on: parallel they would take less time, and cost the same."""
 
 
 @unique

@@ -4,7 +4,7 @@ Episodes live in *groups*: a group plays every question of the grid once, under 
 controller may see comes out of `Episodes.play`; gold answers and unrevealed answers stay in here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from envdata import several
 from envdata.actions import Op, Refusal
 from envdata.answers import UNPARSED
 from envdata.grid import Grid
@@ -19,7 +20,7 @@ from envdata.gridarrays import Int32
 from envdata.labels import LabelBook
 from envdata.ledger import FINISHED, PRUNED, UNLIMITED, Bools, Calls, Costs, Ints, Ledger
 from envdata.replay import ReplayWorld
-from envdata.rules import Settled, prune, settle
+from envdata.rules import Course, Settled, prune
 from envdata.traces import TraceLog
 
 MAX_BRANCHES = 64
@@ -59,8 +60,10 @@ class Played:
     """(T,) labels, −1 where nothing was revealed."""
     fresh: Bools
     """(T,) whether the label was given out by this call."""
-    parsed: Bools
-    """(T,) whether the label is an answer at all."""
+    parsed: Callable[[Ints], Bools]
+    """Of some of the targets, whether the label is an answer at all."""
+    course: Course | None = None
+    """More of what was done, where some of the calls stand for several."""
 
 
 @dataclass(frozen=True)
@@ -130,28 +133,28 @@ class Episodes:
         self.traces.begin(own, traced)
 
     def play(self, calls: Calls) -> Played:
-        """Apply calls of distinct episodes (BRANCH, READ, CONTINUE, FINISH, PROBE)."""
-        settled = settle(self.ledger, calls, self._world, self.costs)
+        """Apply calls of distinct episodes: BRANCH, READ, CONTINUE, FINISH, PROBE, and those that stand for several."""
+        done = several.settle(self.ledger, calls, self._world, self.costs, self.labels.known)
+        course = done if isinstance(done, Course) else None
+        settled = done.settled if isinstance(done, Course) else done
         episode = calls.episode[settled.call]
-        if settled.revealed.all():
-            label, fresh, parsed = self._name(episode, settled.answer)
-        else:
-            label = np.full(len(settled.call), -1, np.int64)
-            parsed = np.zeros(len(settled.call), bool)
-            fresh = np.zeros(len(settled.call), bool)
-            shown = np.flatnonzero(settled.revealed)
-            if shown.size:
-                label[shown], fresh[shown], parsed[shown] = self._name(episode[shown], settled.answer[shown])
-        self._calls[calls.episode[settled.refusal == Refusal.ADMITTED]] += 1
-        self.traces.add_calls(calls, settled, episode, self._calls, self.ledger)
-        return Played(settled, label, fresh, parsed)
+        label = np.full(len(settled.call), -1, np.int64)
+        fresh = np.zeros(len(settled.call), bool)
+        shown = slice(None) if settled.revealed.all() else np.flatnonzero(settled.revealed)
+        known = self.labels.revealed[episode[shown]]
+        label[shown] = self.labels.number(
+            episode[shown], settled.answer[shown], None if course is None else course.step[shown]
+        )
+        fresh[shown] = label[shown] >= known
+        self.traces.add_calls(calls, done, episode, self._calls, self.ledger)
+        self._calls[calls.episode] += settled.refusal == Refusal.ADMITTED if course is None else course.made
 
-    def _name(self, episode: Ints, code: Ints) -> tuple[Ints, Bools, Bools]:
-        """The labels of answer codes, which of them the call revealed first, and which are answers at all."""
-        known = self.labels.revealed[episode]
-        label = self.labels.number(episode, code)
-        parsed = self._parsed[self.grid.arrays.first_text[self._question[episode]] + code]
-        return label, label >= known, parsed
+        def parsed(rows: Ints) -> Bools:
+            code = self.grid.arrays.first_text[self._question[episode[rows]]] + settled.answer[rows]
+            marks: Bools = self._parsed[code] & settled.revealed[rows]
+            return marks
+
+        return Played(settled, label, fresh, parsed, course)
 
     def prune(self, episode: Ints, branch: Ints) -> Ints:
         """PRUNE one branch an entry; returns (n,) `Refusal` values."""

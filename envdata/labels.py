@@ -29,15 +29,17 @@ class LabelBook:
         self._label_of[group * self._spellings : (group + 1) * self._spellings] = -1
         self.revealed[group * self._questions : (group + 1) * self._questions] = 0
 
-    def number(self, episode: Ints, code: Ints) -> Ints:
+    def number(self, episode: Ints, code: Ints, step: Ints | None = None) -> Ints:
         """The labels of answer codes, one an entry; new ones are given out in the order of the entries.
 
-        The entries of one episode stand together.
+        The entries of one episode stand together. Where there is a `step`, those with smaller ones come first.
         """
         place = self._start[episode] + code
         label = self._label_of[place]
         fresh = np.flatnonzero(label < 0)
         if fresh.size:
+            if step is not None:
+                fresh = fresh[np.lexsort((step[fresh], episode[fresh]))]
             distinct, first = np.unique(place[fresh], return_index=True)
             by_reveal = np.argsort(first)
             distinct, own = distinct[by_reveal], episode[fresh][first[by_reveal]]
@@ -49,6 +51,11 @@ class LabelBook:
             label = self._label_of[place]
         labels: Ints = label.astype(np.int64)
         return labels
+
+    def known(self, episode: Ints, code: Ints) -> Ints:
+        """The labels of answer codes, one an entry, −1 for those that were not given out."""
+        label: Ints = self._label_of[self._start[episode] + code].astype(np.int64)
+        return label
 
     def code(self, episode: int, label: int) -> int | None:
         """The answer code that `label` stands for in `episode`, None if it was not revealed there."""

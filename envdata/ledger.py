@@ -32,19 +32,43 @@ class Costs:
 
 
 @dataclass(frozen=True)
+class Rounds:
+    """What k ROUNDS calls ask for; see `sandbox.tts.Episode.rounds`."""
+
+    most: Ints
+    """(k,): how many rounds, at least 1."""
+    burst: Ints
+    """(k,): intervals that a fast branch takes in a round, at least 1."""
+    widen: Ints
+    """(k,): branches that are opened between two rounds."""
+    leader: Ints
+    """(k,): the label that fast branches answered; −1 where there is no leader."""
+    through: Bools
+    """(k,): whether rounds go on when a branch reached its end, without it."""
+    fast: Bools
+    """(sum of their counts): which of the listed branches are fast."""
+
+
+_NO_NUMBERS, _NO_FLAGS = np.zeros(0, np.int64), np.zeros(0, bool)
+NO_ROUNDS = Rounds(_NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_FLAGS, _NO_FLAGS)
+
+
+@dataclass(frozen=True)
 class Calls:
     """n calls, each of another episode; none of them ends an episode or leaves a note."""
 
     episode: Ints
     """(n,)."""
     op: Ints
-    """(n,): BRANCH, READ, CONTINUE, FINISH or PROBE."""
+    """(n,): BRANCH, READ, CONTINUE, FINISH, PROBE, or one that stands for several of these, ROUNDS or IN_TURN."""
     probe: Bools
     """(n,): whether BRANCH and CONTINUE look at what they reach."""
     count: Ints
-    """(n,): how many branches: to open (BRANCH, READ), or listed in `branch`."""
+    """(n,): how many branches: to open (BRANCH, READ, IN_TURN), or listed in `branch`."""
     branch: Ints
-    """(sum of count, BRANCH and READ aside): branch numbers, call after call."""
+    """(sum of count, those that open aside): branch numbers, call after call."""
+    rounds: Rounds = NO_ROUNDS
+    """Of the ROUNDS calls, in their order."""
 
 
 @dataclass

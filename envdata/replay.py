@@ -61,6 +61,16 @@ class ReplayWorld:
         held: Ints = np.minimum(charged // self._arrays.interval, self._last[places])
         return held
 
+    def ends(self, places: Ints) -> Ints:
+        """L + 1, the depth at which each branch is at its end."""
+        depth: Ints = self._last[places] + 1
+        return depth
+
+    def answers(self, places: Ints, depth: Ints) -> Ints:
+        """The codes of what branches answer at `depth` in 1 … L + 1, revealing nothing."""
+        codes: Ints = self._arrays.answer_codes[self._answers[places] + depth].astype(np.int64)
+        return codes
+
     def look(self, places: Ints, depth: Ints, finished: Bools) -> Seen:
         """The recorded answers at `depth` (L + 1 holds the final one)."""
         arrays = self._arrays

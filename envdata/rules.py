@@ -14,6 +14,7 @@ FINISH, whose lengths nobody knows beforehand, run until the budget is spent and
 admission never depends on what is not revealed yet.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,6 +97,34 @@ class Settled:
     """(T,): tokens charged, probe included."""
 
 
+LabelOf = Callable[[Ints, Ints], Ints]
+"""The labels of answer codes of episodes, −1 for those that were not revealed yet."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What n calls came to, of which some may stand for several; T counts the targets of all of them."""
+
+    settled: Settled
+    """`refusal` is that of the call that was not admitted, after which no other came; `call` counts the n calls.
+
+    The targets of one call that stands for several come branch after branch (`slot`), not step after step."""
+    made: Ints
+    """(n,): calls that were admitted."""
+    taken: Ints
+    """(n,): whole rounds, 0 but for ROUNDS."""
+    opened: Ints
+    """(n,): branches that ROUNDS and IN_TURN opened."""
+    step: Ints
+    """(T,): the how many-th of its call's calls a target belongs to, from 0: the order in which things happened."""
+    op: Ints
+    """(T,): the action."""
+    slot: Ints
+    """(T,): the how many-th branch of its call a target is: those listed, then those opened."""
+    total: Ints
+    """(T,): what the episode had spent after the call, in tokens."""
+
+
 def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Settled:
     """Judge `calls`, let the world go on where they are admitted, and charge for it."""
     opens = (calls.op == _BRANCH) | (calls.op == _READ)
@@ -116,7 +145,7 @@ def carry_out(
     """Let admitted calls' targets go on from `depth`, and charge for it; `call`, `place`, `depth` are (T,).
 
     `last` is for calls that follow upon one another, of which several may have one episode and one place: those of the
-    targets that are the last of their places. There is no budget then.
+    targets that are the last of their places. Targets may come in any order then, and there is no budget.
     """
     episode, op = calls.episode[call], calls.op[call]
     to_end = (op == _FINISH) | (op == _READ)
@@ -138,11 +167,13 @@ def carry_out(
             reached[stopped] = np.maximum(depth[stopped], world.partial_depth(place[stopped], spent))
 
     cost = tokens + probe_cost
-    starts = first_of_each(call)
-    if starts.size:
-        whole, longest = np.add.reduceat(cost, starts), np.maximum.reduceat(cost, starts)
-        _add(ledger.tokens, episode[starts], whole, repeated=last is not None)
-        _add(ledger.sequential, episode[starts], longest, repeated=last is not None)
+    if last is not None:
+        _charge_many(ledger, calls, call, cost)
+    elif cost.size:
+        starts = first_of_each(call)
+        # Calls are of distinct episodes, so each is met once here.
+        ledger.tokens[episode[starts]] += np.add.reduceat(cost, starts)
+        ledger.sequential[episode[starts]] += np.maximum.reduceat(cost, starts)
     stayed = np.flatnonzero(reached == depth)
     probed = looks * PROBED
     if stayed.size:
@@ -150,20 +181,25 @@ def carry_out(
     state = probed | finished * FINISHED
     if last is None:
         ledger.state[place], ledger.depth[place] = state, reached
+        ledger.charged[place] += tokens
+        if costs.probe:
+            ledger.looked[place] += probe_cost
     else:
         ledger.state[place[last]], ledger.depth[place[last]] = state[last], reached[last]
-    _add(ledger.charged, place, tokens, repeated=last is not None)
-    if costs.probe:
-        _add(ledger.looked, place, probe_cost, repeated=last is not None)
+        np.add.at(ledger.charged, place, tokens)
+        if costs.probe:
+            np.add.at(ledger.looked, place, probe_cost)
     return Settled(refusal, call, place, reached, finished, looks, answer, confidence, cost)
 
 
-def _add(sums: Ints, where: Ints, values: Ints, *, repeated: bool) -> None:
-    """Add to sums, several times to one of them where entries of `where` may be `repeated`."""
-    if repeated:
-        np.add.at(sums, where, values)
-    else:
-        sums[where] += values
+def _charge_many(ledger: Ledger, calls: Calls, call: Ints, cost: Ints) -> None:
+    """Charge episodes for calls of which each may have made several."""
+    n = len(calls.op)
+    longest = np.zeros(n, np.int64)
+    np.maximum.at(longest, call, cost)
+    np.add.at(ledger.sequential, calls.episode, longest)
+    # Whole numbers below 2^53, which sums of floats hold exactly.
+    np.add.at(ledger.tokens, calls.episode, np.bincount(call, cost, minlength=n).astype(np.int64))
 
 
 def _decode(ledger: Ledger, world: World, place: Ints, depth: Ints, to_end: Bools, decodes: Bools) -> Decoded:

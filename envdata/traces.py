@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from envdata.actions import Op
 from envdata.ledger import Bools, Calls, Ints, Ledger
-from envdata.rules import Settled
+from envdata.rules import Course, Settled
 
 SCHEMA = pa.schema(
     [
@@ -80,24 +80,31 @@ class TraceLog:
             self._clear()
         self._first[episodes] = self._rows
 
-    def add_calls(self, calls: Calls, settled: Settled, episode: Ints, made: Ints, ledger: Ledger) -> None:
-        """Record what admitted calls did; `episode` is that of each target, `made` counts every episode's calls."""
+    def add_calls(self, calls: Calls, done: Settled | Course, episode: Ints, before: Ints, ledger: Ledger) -> None:
+        """Record what admitted calls did; `episode` is that of each target, `before` the calls each had made."""
         if not self._any:
             return
         kept = np.flatnonzero(self.traced[episode])
         if kept.size:
+            if isinstance(done, Course):
+                kept = kept[np.lexsort((done.step[kept], done.settled.call[kept]))]
             own = episode[kept]
+            if isinstance(done, Course):
+                settled, step, op, total = done.settled, done.step[kept], done.op[kept], done.total[kept]
+            else:
+                settled, step, total = done, np.zeros_like(kept), ledger.tokens[own]
+                op = calls.op[settled.call[kept]]
             self._add(
                 own,
-                made[own],
-                calls.op[settled.call[kept]],
+                before[own] + 1 + step,
+                op,
                 settled.place[kept] % ledger.width,
                 settled.depth[kept],
                 settled.finished[kept],
                 settled.answer[kept],
                 settled.confidence[kept],
                 settled.cost[kept],
-                ledger.tokens[own],
+                total,
             )
 
     def add_prunes(self, episode: Ints, branch: Ints, admitted: Bools, made: Ints, ledger: Ledger) -> None:

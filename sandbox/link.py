@@ -13,16 +13,19 @@ class Rows(NamedTuple):
     """Likewise: mean log-probabilities, NaN where there is none. None if the world has none at all."""
     details: Iterator[int]
     """Of a plain call, the places in it of branches that are at their end or that revealed something new; of any other,
-    each branch's depth."""
+    each branch's depth. Of IN_TURN, how many branches were read, and then their depths. Of ROUNDS, how many rounds were
+    taken, branches opened, branches told of, and labels met for the first time; of each branch that is told of, how
+    many labels are its own, and its depth; then the new labels."""
     flags: Iterator[int]
     """With each detail: 2 for a branch at its end, plus 1 where what was revealed is an answer at all."""
 
 
 Reply = tuple[int, int, int, Rows]
 """What came back for one call: the refusal; the episode's tokens after it; how many details it has if it is plain, −1
-if it is not; its rows.
+if it is not, −2 for ROUNDS, −3 for IN_TURN; its rows.
 
-A call is plain if each of its branches went on by one interval and was looked at."""
+A call is plain if each of its branches went on by one interval and was looked at. ROUNDS tells each branch's labels
+together, those that are listed first, then those that were opened."""
 
 
 class Link(Protocol):

@@ -16,6 +16,7 @@ from sandbox import serving
 from sandbox.backends.base import Backend, Limits
 from sandbox.candidate import Candidate
 from sandbox.constraints import Constraints
+from sandbox.frames import Frame
 from sandbox.host import CandidateFailed, Event, Host, InfrastructureError, Worker, read_text_frame
 from sandbox.inside.wire import MAX_KNOB, MAX_KNOBS
 from sandbox.quoting import quoted
@@ -200,7 +201,7 @@ class Player:
         host.spawn(group, job)
 
     def _serve(self, host: Host, frames: dict[int, tuple[Worker, bytes]]) -> None:
-        waiting = [serving.Frame(group, data) for group, (_, data) in frames.items()]
+        waiting = [Frame(group, data) for group, (_, data) in frames.items()]
         replies, broken = serving.serve(self._episodes, waiting, show_answers=self._settings.show_answers)
         for wrong in broken:
             replies.pop(wrong.group, None)

@@ -27,7 +27,20 @@ from itertools import islice, repeat
 from typing import Any
 
 from envdata.actions import Op, Refusal
+from sandbox.branch import Answer, Branch
 from sandbox.link import Link, Reply, Rows
+from sandbox.refused import (
+    ERRORS,
+    ActionError,
+    AlreadyProbed,
+    BranchFinished,
+    BranchPruned,
+    BudgetExceeded,
+    DuplicateBranch,
+    EpisodeOver,
+    NoOpenSlot,
+    UnknownBranch,
+)
 from sandbox.voting import Poll, Tally, confidence, majority, poll
 
 __all__ = [
@@ -52,124 +65,13 @@ __all__ = [
 ]
 
 
-class ActionError(Exception):
-    """An action that is not admissible now. It changed nothing and cost nothing."""
-
-
-class UnknownBranch(ActionError):
-    """The branch is not one that this episode opened."""
-
-
-class DuplicateBranch(ActionError):
-    """A call names a branch twice."""
-
-
-class BranchPruned(ActionError):
-    """The branch was pruned before."""
-
-
-class BranchFinished(ActionError):
-    """The branch is at its end: its answer is known, and it cannot go on."""
-
-
-class NoOpenSlot(ActionError):
-    """More branches are asked for than `episode.open_slots`."""
-
-
-class AlreadyProbed(ActionError):
-    """The branch was looked at since it last went on."""
-
-
-class BudgetExceeded(ActionError):
-    """The call's worst case, Δ + κ a branch, does not fit `episode.tokens_left`."""
-
-
-class EpisodeOver(ActionError):
-    """The episode has ended."""
-
-
 # Plain numbers: an enumeration's members are slow to reach in Python 3.11.
 _BRANCH, _READ, _CONTINUE, _FINISH = int(Op.BRANCH), int(Op.READ), int(Op.CONTINUE), int(Op.FINISH)
 _PROBE, _PRUNE, _NOTE = int(Op.PROBE), int(Op.PRUNE), int(Op.NOTE)
+_ROUNDS, _IN_TURN = int(Op.ROUNDS), int(Op.IN_TURN)
 
 _MANY = 1 << 30
-"""More branches than any world has, and few enough for the wire."""
-
-_ERRORS: dict[int, type[ActionError]] = {
-    Refusal.UNKNOWN_BRANCH: UnknownBranch,
-    Refusal.DUPLICATE_BRANCH: DuplicateBranch,
-    Refusal.BRANCH_PRUNED: BranchPruned,
-    Refusal.BRANCH_FINISHED: BranchFinished,
-    Refusal.NO_OPEN_SLOT: NoOpenSlot,
-    Refusal.ALREADY_PROBED: AlreadyProbed,
-    Refusal.BUDGET_EXCEEDED: BudgetExceeded,
-    Refusal.EPISODE_OVER: EpisodeOver,
-}
-
-
-class Answer(int):
-    """An opaque label for an answer, numbered by first reveal within the episode.
-
-    Equal answers of one episode are the same label; labels of two episodes have nothing to do with one another.
-    """
-
-    parsed: bool
-    """False if the model gave no answer that could be read (`ERR`, `?`, `No` or nothing)."""
-    text: str | None
-    """The answer itself where the run shows answers, otherwise None."""
-
-    def __new__(cls, label: int, parsed: bool, text: str | None = None) -> "Answer":
-        """Make a label; only an episode makes ones that mean something."""
-        self = super().__new__(cls, label)
-        self.parsed = parsed
-        self.text = text
-        return self
-
-    def __repr__(self) -> str:
-        return f"Answer({int(self)})" if self.parsed else f"Answer({int(self)}, not parsed)"
-
-    def __bool__(self) -> bool:
-        # Label 0 is as much an answer as any other.
-        return True
-
-
-class Branch:
-    """One reasoning trace of the model, as far as it was followed; made by `Episode.branch`, to be read only."""
-
-    __slots__ = ("_seen", "answer", "confidence", "depth", "finished", "index", "pruned")
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        """0, 1, … in the order of opening."""
-        self.depth = 0
-        """Intervals decoded so far."""
-        self.answer: Answer | None = None
-        """The latest answer revealed; None before."""
-        self.confidence: float | None = None
-        """Mean log-probability of the latest answer's tokens, where the grid has it."""
-        self.finished = False
-        self.pruned = False
-        self._seen: list[Answer | None] = []
-        """What was revealed at depths 1, 2, …, up to the last one that was looked at."""
-
-    @property
-    def active(self) -> bool:
-        """Whether the branch can go on: neither finished nor pruned."""
-        return not (self.finished or self.pruned)
-
-    @property
-    def answers(self) -> list[Answer | None]:
-        """What was revealed at depths 1, 2, … up to `depth`; None at depths that were not looked at."""
-        return self._seen + [None] * (self.depth - len(self._seen))
-
-    @property
-    def probed(self) -> bool:
-        """Whether the present depth was looked at."""
-        return len(self._seen) == self.depth
-
-    def __repr__(self) -> str:
-        state = "finished" if self.finished else "pruned" if self.pruned else "active"
-        return f"Branch({self.index}, depth={self.depth}, answer={self.answer}, {state})"
+"""More branches and rounds than any world has, and few enough for the wire."""
 
 
 class Episode:
@@ -221,12 +123,13 @@ class Episode:
         """
         return self._open(_BRANCH, n, probe)
 
-    def read(self, n: int = 1) -> list[Branch]:
+    def read(self, n: int = 1, *, in_turn: bool = False) -> list[Branch]:
         """BRANCH and FINISH in one call: open n branches, in parallel, and look at their final answers alone.
 
-        With a budget a branch may be stopped short; it is not `finished` then. Raises as `branch` does.
+        With a budget a branch may be stopped short; it is not `finished` then. Raises as `branch` does. `in_turn` reads
+        them one after the other, as n calls of `read(1)` would, without waiting for the controller in between.
         """
-        return self._open(_READ, n, False)
+        return self._open(_IN_TURN if in_turn else _READ, n, False)
 
     def advance(self, branches: "Branch | Iterable[Branch]", *, probe: bool = True) -> None:
         """CONTINUE each branch by one interval, in parallel, and look at what it reaches.
@@ -234,6 +137,47 @@ class Episode:
         Raises BranchFinished, BranchPruned, DuplicateBranch, BudgetExceeded.
         """
         self._call(_CONTINUE, branches, probe)
+
+    def rounds(
+        self,
+        branches: "Branch | Iterable[Branch]",
+        most: int,
+        *,
+        leader: Answer | None = None,
+        burst: int = 1,
+        widen: int = 0,
+        through_ends: bool = False,
+    ) -> int:
+        """Up to `most` rounds in one go; returns how many were taken.
+
+        In each round every branch goes on by one interval and is looked at (`advance`); those that answer `leader` when
+        this is called go on until they have taken up to `burst` intervals. Between two rounds `widen` more branches are
+        opened (`branch`), which go along from then on; they are the last of `episode.branches`. Branches at their ends
+        drop out. Rounds stop after one, or after an opening, in which a branch reached its end (not with
+        `through_ends`), in which a branch came to answer `leader` or ceased to, or after which none is left.
+
+        It costs and shows the same as those calls one by one, and leaves the same trace; what is spared is the way to
+        the model and back. A call that is not admissible raises its error, as it would by itself: what was done before
+        it stays done. Raises as `advance` and `branch` do; ValueError for a `leader` that this episode never revealed.
+        """
+        listed = _listed(branches)
+        for name, value, least in (("most", most, 0), ("burst", burst, 1), ("widen", widen, 0)):
+            if value < least:
+                raise ValueError(f"{name} is {value}; it is {least} or more")
+        if not listed or not most:
+            return 0
+        label = -1
+        if leader is not None:
+            label = next((at for at, known in enumerate(self._labels) if known is leader), -1)
+            if label < 0:
+                raise ValueError(f"{leader!r} is not an answer of this episode")
+        asked = [min(int(most), _MANY), min(int(burst), _MANY), min(int(widen), _MANY), label, int(through_ends)]
+        if label < 0:
+            asked += [branch.index << 1 for branch in listed]
+        else:
+            asked += [branch.index << 1 | (branch.answer is leader) for branch in listed]
+        reply = self._link.call(self._number, _ROUNDS, False, len(asked), asked)
+        return self._follow(listed, reply)
 
     def finish(self, branches: "Branch | Iterable[Branch]") -> None:
         """CONTINUE each branch to its end, in parallel, and look at its final answer alone.
@@ -273,12 +217,21 @@ class Episode:
                 return []
             raise ValueError(f"{n} branches to open: the number is 0 or more")
         reply = self._link.call(self._number, op, probe, min(n, _MANY), [])
-        if reply[0]:
-            self._refuse(reply[0], f"{Op(op).name} {n} with {self.open_slots} open slots")
+        refusal, self.tokens, _, rows = reply
+        if op == _IN_TURN:
+            n = next(rows.details)
+            next(rows.flags)
+        if not refusal or op == _IN_TURN:
+            opened = self._add(n)
+            self._update(opened, reply)
+        if refusal:
+            self._refuse(refusal, f"{Op(op).name} {n} with {self.open_slots} open slots")
+        return opened
+
+    def _add(self, n: int) -> list[Branch]:
         first = len(self.branches)
         opened = list(map(Branch, range(first, first + n)))
         self.branches += opened
-        self._update(opened, reply)
         return opened
 
     def _call(self, op: int, branches: "Branch | Iterable[Branch]", probe: bool) -> None:
@@ -291,6 +244,37 @@ class Episode:
                 self._check_own(branch)
             self._refuse(reply[0], f"{Op(op).name} {', '.join(map(repr, listed[:4]))}")
         self._update(listed, reply)
+
+    def _follow(self, branches: list[Branch], reply: Reply) -> int:
+        """Take in what ROUNDS did."""
+        refusal, self.tokens, _, rows = reply
+        taken, opened, told, fresh = islice(rows.details, 4)
+        branches = branches + self._add(opened) if opened else branches
+        counts = list(islice(rows.details, 2 * told))
+        ended = list(islice(rows.flags, 4 + 2 * told))[4::2]
+        for label, flag in zip(islice(rows.details, fresh), rows.flags, strict=False):
+            self._meet(label, flag)
+        known, own, confidences = self._labels, rows.labels, rows.confidences
+        for branch, count, depth, end in zip(branches, counts[::2], counts[1::2], ended, strict=False):
+            seen = branch._seen
+            if count:
+                if len(seen) < branch.depth:
+                    seen += [None] * (branch.depth - len(seen))
+                seen += map(known.__getitem__, islice(own, count))
+                branch.answer = seen[-1]
+                if confidences is not None:
+                    *_, value = islice(confidences, count)
+                    branch.confidence = value if value == value else None
+            branch.depth = depth
+            if len(seen) < depth:
+                self._gaps = True
+            if end:
+                branch.finished = True
+        if refusal:
+            for branch in branches:
+                self._check_own(branch)
+            self._refuse(refusal, f"ROUNDS {', '.join(map(repr, branches[:4]))}")
+        return taken
 
     def _update(self, branches: list[Branch], reply: Reply) -> None:
         _, self.tokens, special, rows = reply
@@ -360,7 +344,7 @@ class Episode:
             raise UnknownBranch(f"{branch} is not a branch of this episode")
 
     def _refuse(self, refusal: int, what: str) -> None:
-        raise _ERRORS[refusal](f"{what} ({self.tokens} tokens spent, {self.tokens_left} left)")
+        raise ERRORS[refusal](f"{what} ({self.tokens} tokens spent, {self.tokens_left} left)")
 
 
 class Controller(ABC):

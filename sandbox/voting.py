@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from sandbox.tts import Answer
+    from sandbox.branch import Answer
 
 
 class Poll(NamedTuple):

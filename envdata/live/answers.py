@@ -44,6 +44,10 @@ class AnswerBook:
             self._by_label.append(code)
         return self._labels[code]
 
+    def known(self, code: int) -> int:
+        """The label of a code, −1 if it has none yet."""
+        return self._labels.get(code, -1)
+
     def code_of(self, label: int) -> int | None:
         """The code that a label stands for; None if it was not given out."""
         return self._by_label[label] if 0 <= label < len(self._by_label) else None

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from envdata import several
 from envdata.actions import Op, Refusal
 from envdata.episodes import RUNNING, Played, Terms
-from envdata.ledger import FINISHED, PRUNED, UNLIMITED, Calls, Costs, Ints, Ledger
+from envdata.ledger import FINISHED, PRUNED, UNLIMITED, Bools, Calls, Costs, Ints, Ledger
 from envdata.live.answers import AnswerBook
 from envdata.live.world import LiveWorld
-from envdata.rules import prune, settle
+from envdata.rules import Course, prune
 from envdata.traces import TraceLog
 
 ONLY = slice(0, 1)
@@ -77,17 +78,29 @@ class LiveEpisode:
 
     def play(self, calls: Calls) -> Played:
         """Apply one call. Raises CollectError where the model fails; what was decoded until then is counted."""
-        settled = settle(self.ledger, calls, self.world, self.costs)
+        done = several.settle(self.ledger, calls, self.world, self.costs, self._known)
+        course = done if isinstance(done, Course) else None
+        settled = done.settled if isinstance(done, Course) else done
         known = self.book.revealed
         label = np.full(len(settled.call), -1, np.int64)
-        parsed = np.zeros(len(settled.call), bool)
-        for at in np.flatnonzero(settled.revealed).tolist():
+        shown = np.flatnonzero(settled.revealed)
+        if course is not None:
+            shown = shown[np.argsort(course.step[shown], kind="stable")]
+        for at in shown.tolist():
             code = int(settled.answer[at])
-            label[at], parsed[at] = self.book.label(code), self.book.parsed(code)
+            label[at] = self.book.label(code)
             self._latest[int(settled.place[at])] = code
-        self._made += int((settled.refusal == Refusal.ADMITTED).sum())
-        self.traces.add_calls(calls, settled, np.zeros(len(settled.call), np.int64), self._made, self.ledger)
-        return Played(settled, label, label >= known, parsed)
+        self.traces.add_calls(calls, done, np.zeros(len(settled.call), np.int64), self._made, self.ledger)
+        self._made += int(((settled.refusal == Refusal.ADMITTED) if course is None else course.made).sum())
+
+        def parsed(rows: Ints) -> Bools:
+            return np.array([code >= 0 and self.book.parsed(code) for code in settled.answer[rows].tolist()], bool)
+
+        return Played(settled, label, label >= known, parsed, course)
+
+    def _known(self, episode: Ints, code: Ints) -> Ints:
+        """The labels of answer codes, −1 for those that were not given out."""
+        return np.array([self.book.known(each) for each in code.tolist()], np.int64)
 
     def prune(self, episode: Ints, branch: Ints) -> Ints:
         """PRUNE one branch an entry; returns `Refusal` values."""

@@ -4,7 +4,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-from sandbox import tts, voting
+from sandbox import branch, refused, tts, voting
 
 HEAD = (
     '"""The API that controllers are written against: `from sandbox.tts import …`. Signatures and their contracts."""\n'
@@ -13,10 +13,10 @@ HEAD = (
 
 @cache
 def api_stub() -> str:
-    """The public part of `sandbox.tts`, as a stub file (`.pyi`) with docstrings."""
+    """The public part of `sandbox.tts` and of what it hands on, as a stub file (`.pyi`) with docstrings."""
     found: dict[str, ast.stmt] = {}
     imports: list[ast.stmt] = []
-    for module in (voting, tts):
+    for module in (voting, refused, branch, tts):
         path = module.__file__
         assert path is not None  # noqa: S101 - plain modules
         for node in ast.parse(Path(path).read_text(encoding="utf-8")).body:

@@ -18,6 +18,8 @@ INSIDE = Path(__file__).parents[1]
 
 FILES = {
     "sandbox/tts.py": INSIDE / "tts.py",
+    "sandbox/branch.py": INSIDE / "branch.py",
+    "sandbox/refused.py": INSIDE / "refused.py",
     "sandbox/link.py": INSIDE / "link.py",
     "sandbox/status.py": INSIDE / "status.py",
     "sandbox/voting.py": INSIDE / "voting.py",

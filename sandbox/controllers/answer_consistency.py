@@ -16,7 +16,7 @@ class AnswerConsistency(Controller):
         (branch,) = episode.branch()
         latest, run = branch.answer, 1
         while run < self.knobs["k"] and not branch.finished:
-            episode.advance(branch)
-            run = run + 1 if branch.answer == latest else 1
+            taken = episode.rounds(branch, self.knobs["k"] - run, leader=latest)
+            run = run + taken if branch.answer == latest else 1
             latest = branch.answer
         return latest

@@ -1,6 +1,9 @@
-"""Adaptive self-consistency: read branches one by one until the vote is clear (arXiv 2305.11860)."""
+"""Adaptive self-consistency: read branches one by one until the vote is clear (arXiv 2305.11860).
 
-from sandbox.tts import Answer, Controller, Episode, Tally
+How many more reads it takes at least is known beforehand; so many are asked for in one call, one after the other still.
+"""
+
+from sandbox.tts import Answer, Controller, Episode, Poll, Tally, confidence
 
 
 class AdaptiveSelfConsistency(Controller):
@@ -14,9 +17,19 @@ class AdaptiveSelfConsistency(Controller):
     def solve(self, episode: Episode) -> Answer | None:
         """Read, vote, and stop or read on."""
         vote = Tally()
-        for reads in range(1, 1 + min(self.knobs["max_branches"], episode.open_slots)):
-            (branch,) = episode.read()
-            vote.add([branch.answer])
-            if reads > 1 and vote.poll().confidence > self.knobs["threshold"]:
+        left = min(self.knobs["max_branches"], episode.open_slots)
+        while left:
+            branches = episode.read(self._needed(vote.poll(), left), in_turn=True)
+            vote.add([branch.answer for branch in branches])
+            left -= len(branches)
+            if len(episode.branches) > 1 and vote.poll().confidence > self.knobs["threshold"]:
                 break
         return vote.poll().winner
+
+    def _needed(self, standing: Poll, left: int) -> int:
+        """The least number of reads after which the vote can be clear: if all of them are for the leader."""
+        for more in range(1, left):
+            votes = standing.votes + more
+            if votes + standing.runner_up > 1 and confidence(votes, standing.runner_up) > self.knobs["threshold"]:
+                return more
+        return left

@@ -2,13 +2,16 @@
 
 It stops on the trend of the vote's confidence rather than on its value, opens more branches when confidence stalls,
 goes further on branches that agree with the leader, and gives a branch up only after it has long disagreed.
-"""
 
-from collections import deque
+While no branch ends and none changes sides, the vote stands still and the course of its confidence is known beforehand:
+such rounds are asked for in one call.
+"""
 
 from sandbox.tts import Answer, Branch, Controller, Episode, Tally, majority
 
 MAX_ROUNDS = 501
+HORIZON = 32
+"""Rounds that are looked ahead at most, where the confidence still moves."""
 
 
 class ConfidenceMomentum(Controller):
@@ -34,85 +37,152 @@ class ConfidenceMomentum(Controller):
         }
 
     def solve(self, episode: Episode) -> Answer | None:
-        """Rounds of abandoning, stepping, judging and widening."""
+        """Rounds of abandoning, stepping, judging and widening; several at once where nothing can come up."""
         knobs = self.knobs
-        alpha, warm_up, window_size = knobs["ema_alpha"], knobs["warm_up"], knobs["ema_window"]
         pool = Pool()
         live = pool.add_finished(episode.branch(min(knobs["n_init"], episode.open_slots)))
-        disagreements = [0] * (len(episode.branches) + episode.open_slots)
-        ema = 0.0
-        window: deque[float] = deque(maxlen=window_size)
-        for step in range(MAX_ROUNDS):
-            warm = step >= warm_up
-            ema = (1 - alpha) * ema + alpha * pool.confidence
-            leader = pool.winner if warm else None
+        against = [0] * (len(episode.branches) + episode.open_slots)
+        trend = Trend(knobs["ema_alpha"], knobs["ema_window"])
+        while live and trend.rounds < MAX_ROUNDS:
+            leader = pool.winner if trend.rounds >= knobs["warm_up"] else None
             if leader is not None:
-                live = self._abandon(episode, live, leader, disagreements)
-            live = self._step(episode, live, leader, pool)
-            ema = (1 - alpha) * ema + alpha * pool.confidence
-            window.append(ema)
-            delta = ema - window[0]
-            if (
-                warm
-                and pool.size >= knobs["min_complete"]
-                and ema >= knobs["conf_thresh"]
-                and delta >= -knobs["delta_slack"]
-            ):
+                live = self._abandon(episode, live, leader, against)
+            rounds, widen = self._undisturbed(episode, trend, pool, leader, live, against)
+            aligned = {branch.index: branch.depth for branch in live if leader is not None and branch.answer is leader}
+            opened = len(episode.branches)
+            taken = episode.rounds(live, rounds, leader=leader, burst=knobs["burst_aligned"], widen=widen)
+            for branch in live:
+                # A round begins with counting, and the first of these did so above.
+                if leader is not None and branch.index not in aligned:
+                    against[branch.index] += taken - 1
+            live = live + episode.branches[opened:]
+            ended = [branch for branch in live if branch.finished]
+            live = [branch for branch in live if not branch.finished]
+            widened = widen > 0 and len(episode.branches) == opened + widen * taken
+            if ended and not widened:
+                trend.stand_still(taken - 1, pool.confidence)
+                before = pool.confidence
+                # Answers join in the order of depth before the last round, the deepest first, then of opening.
+                burst = knobs["burst_aligned"] * (taken - 1)
+                depths = {branch: aligned.get(branch.index, branch.depth - 1 - burst) + burst for branch in ended}
+                ended.sort(key=lambda branch: (-depths[branch], branch.index))
+                pool.add([branch.answer for branch in ended])
+                trend.move(before, pool.confidence)
+            else:
+                trend.stand_still(taken, pool.confidence)
+            if self._is_clear(trend, pool):
                 return pool.winner
-            if not live:
-                break
-            if self._should_widen(episode, step, delta, ema):
-                room = min(episode.open_slots, knobs["max_branches"] - len(episode.branches))
-                live += pool.add_finished(episode.branch(min(knobs["widen_burst"], room)))
+            if widened:
+                pool.add_finished(ended)
+            elif live:
+                more = self._widening(trend, len(episode.branches), episode.open_slots)
+                live += pool.add_finished(episode.branch(more))
         if pool.winner is not None:
             return pool.winner
         return majority(branch.answer for branch in episode.branches if not branch.pruned)
 
-    def _abandon(self, episode: Episode, live: list[Branch], leader: Answer, disagreements: list[int]) -> list[Branch]:
+    def _abandon(self, episode: Episode, live: list[Branch], leader: Answer, against: list[int]) -> list[Branch]:
         """Count disagreement, and prune those that have disagreed for long; two live branches stay."""
         patience = self.knobs["abandon_patience"]
         lost = []
         for branch in live:
             if branch.answer is leader:
-                disagreements[branch.index] = 0
+                against[branch.index] = 0
             else:
-                disagreements[branch.index] = count = disagreements[branch.index] + 1
+                against[branch.index] = count = against[branch.index] + 1
                 if count >= patience:
                     lost.append(branch)
         if not lost or len(live) <= 2:
             return live
-        lost.sort(key=lambda branch: -disagreements[branch.index])
+        lost.sort(key=lambda branch: -against[branch.index])
         episode.prune(lost[: len(live) - 2])
         return [branch for branch in live if not branch.pruned]
 
-    def _step(self, episode: Episode, live: list[Branch], leader: Answer | None, pool: "Pool") -> list[Branch]:
-        """One interval for every live branch, and up to burst_aligned for those that agree with the leader.
-
-        Answers join the pool in the order of depth before the step, the deepest first, then of opening.
-        """
-        before = [branch.depth for branch in live]
-        aligned = [] if leader is None else [branch for branch in live if branch.answer is leader]
-        episode.advance(live)
-        for _ in range(self.knobs["burst_aligned"] - 1):
-            aligned = [branch for branch in aligned if not branch.finished]
-            if not aligned:
-                break
-            episode.advance(aligned)
-        ended = [(-depth, branch.index) for depth, branch in zip(before, live, strict=True) if branch.finished]
-        if not ended:
-            return live
-        pool.add([episode.branches[index].answer for _, index in sorted(ended)])
-        return [branch for branch in live if not branch.finished]
-
-    def _should_widen(self, episode: Episode, step: int, delta: float, ema: float) -> bool:
+    def _undisturbed(
+        self, episode: Episode, trend: "Trend", pool: "Pool", leader: Answer | None, live: list[Branch],
+        against: list[int],
+    ) -> tuple[int, int]:  # fmt: skip
+        """How many rounds come before one whose end may call for a decision, it included, if no branch ends or turns;
+        and how many branches are opened after each of them but the last."""
         knobs = self.knobs
-        return (
-            len(episode.branches) < knobs["max_branches"]
-            and episode.open_slots > 0
-            and delta <= knobs["trend_thresh"]
-            and step >= max(1, knobs["warm_up"] // 2)
-            and ema < knobs["conf_thresh"]
+        most = MAX_ROUNDS - trend.rounds
+        if leader is not None and len(live) > 2:
+            # Somebody is abandoned then.
+            most = min(most, knobs["abandon_patience"] - max(against[branch.index] for branch in live))
+        elif leader is None and pool.winner is not None:
+            # There is a leader then.
+            most = min(most, knobs["warm_up"] - trend.rounds)
+        opened, room = len(episode.branches), episode.open_slots
+        # The confidence moves towards that of the pool.
+        unclear = pool.size < knobs["min_complete"] or max(pool.confidence, trend.ema) < knobs["conf_thresh"]
+        if unclear and (room == 0 or opened >= knobs["max_branches"]):
+            return most, 0
+        most = min(most, HORIZON)
+        ahead = trend.copy()
+        widen = 0
+        for rounds in range(1, most):
+            ahead.move(pool.confidence, pool.confidence)
+            more = self._widening(ahead, opened, room)
+            if rounds == 1:
+                widen = more
+            if more != widen or (more and leader is not None) or self._is_clear(ahead, pool):
+                return rounds, widen if rounds > 1 else 0
+            opened += more
+            room -= more
+        return most, widen
+
+    def _is_clear(self, trend: "Trend", pool: "Pool") -> bool:
+        knobs = self.knobs
+        return bool(
+            trend.rounds > knobs["warm_up"]
+            and pool.size >= knobs["min_complete"]
+            and trend.ema >= knobs["conf_thresh"]
+            and trend.delta >= -knobs["delta_slack"]
         )
+
+    def _widening(self, trend: "Trend", opened: int, room: int) -> int:
+        """How many branches to open after the latest round."""
+        knobs = self.knobs
+        if (
+            opened < knobs["max_branches"]
+            and trend.delta <= knobs["trend_thresh"]
+            and trend.rounds > max(1, knobs["warm_up"] // 2)
+            and trend.ema < knobs["conf_thresh"]
+        ):
+            return min(int(knobs["widen_burst"]), room, int(knobs["max_branches"]) - opened)
+        return 0
+
+
+class Trend:
+    """The exponential moving average of the pool's confidence, and how it moved over a window of rounds."""
+
+    def __init__(self, alpha: float, window: int) -> None:
+        self._alpha, self._window = alpha, window
+        self._after: list[float] = []
+        """The average after each of the latest rounds."""
+        self.rounds = 0
+        self.ema = self.delta = 0.0
+
+    def move(self, before: float, after: float) -> None:
+        """One round: the average takes in the confidence before it and after it."""
+        keeps, takes = 1 - self._alpha, self._alpha
+        self.ema = ema = keeps * (keeps * self.ema + takes * before) + takes * after
+        latest = self._after
+        latest.append(ema)
+        self.delta = ema - latest[max(0, len(latest) - self._window)]
+        self.rounds += 1
+
+    def stand_still(self, rounds: int, confidence: float) -> None:
+        """Rounds in which the confidence stays what it is."""
+        for _ in range(rounds):
+            self.move(confidence, confidence)
+
+    def copy(self) -> "Trend":
+        """A trend with the same past."""
+        other = Trend(self._alpha, self._window)
+        other._after = self._after[-self._window :]
+        other.rounds, other.ema, other.delta = self.rounds, self.ema, self.delta
+        return other
 
 
 class Pool:

@@ -14,8 +14,8 @@ class SelfTruncatingBestOfN(Controller):
     def solve(self, episode: Episode) -> Answer | None:
         """Step together, choose, prune the rest, finish the one."""
         branches = episode.branch(min(self.knobs["branches"], episode.open_slots))
-        for _ in range(self.knobs["prefix"] - 1):
-            episode.advance([branch for branch in branches if not branch.finished])
+        going = [branch for branch in branches if not branch.finished]
+        episode.rounds(going, self.knobs["prefix"] - 1, through_ends=True)
         winner = majority(branch.answer for branch in branches)
         kept = next(branch for branch in branches if branch.answer == winner)
         episode.prune([branch for branch in branches if branch is not kept and not branch.finished])

@@ -11,10 +11,11 @@ Every frame is a header of four unsigned 32-bit numbers (five in a reply) and th
         plain, `sandbox.link.Rows` and `sandbox.link.Reply` say.
 
 `value` is 1 for a call that looks (BRANCH, CONTINUE), the branch for PRUNE, the label or −1 for ANSWER, the status
-for FAIL. `count` is the number of branches (BRANCH, READ: to open; otherwise as many entries of the branch list), for
-NOTE and FAIL the number of text bytes. Of one episode a frame holds PRUNE and NOTE entries and then at most one
-other, which alone is replied to (ANSWER and FAIL are not). Before the first frame the host sends the job as one text
-frame.
+for FAIL. `count` is the number of branches (BRANCH, READ, IN_TURN: to open; otherwise as many entries of the branch
+list), for NOTE and FAIL the number of text bytes. The list of a ROUNDS call begins with five entries of its own: most,
+burst, widen, leader (a label, −1 for none) and through (0 or 1); then comes twice each branch's number, plus one if it
+is fast. Of one episode a frame holds PRUNE and NOTE entries and then at most one other, which alone is replied to
+(ANSWER and FAIL are not). Before the first frame the host sends the job as one text frame.
 """
 
 import json
@@ -31,6 +32,13 @@ CALL_FIELDS = 4
 
 FINISHED, PARSED = 2, 1
 """Flags of a target: whether its branch is at its end, and whether what it revealed is an answer at all."""
+
+ROUNDS_HEAD, ROUNDS_TOLD_HEAD = 5, 4
+"""Entries of its own that the list of a ROUNDS call begins with, and that its details begin with."""
+ROUNDS_TOLD, IN_TURN_TOLD = -2, -3
+"""What stands in the place of a plain call's number of details."""
+MANY = 1 << 30
+"""More branches, rounds or intervals than any world has, and few enough for the wire."""
 
 _AT_ONCE = 1 << 16
 MAX_FRAME = 1 << 24
@@ -49,7 +57,7 @@ class Reply(NamedTuple):
     refusals: "array[int]"
     tokens: "array[int]"
     special: "array[int]"
-    """Details of plain calls, −1 for others."""
+    """Details of plain calls, a negative number for others."""
     rows: Rows
     texts: list[Any]
 

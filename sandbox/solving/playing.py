@@ -10,6 +10,7 @@ from envdata.live.episode import LiveEpisode
 from sandbox import serving
 from sandbox.backends.base import Backend, Limits
 from sandbox.candidate import Candidate
+from sandbox.frames import Frame
 from sandbox.host import CandidateFailed, Event, Host, InfrastructureError, Worker, read_text_frame
 from sandbox.quoting import quoted
 from sandbox.solving.solution import FailedBy
@@ -96,7 +97,7 @@ class LivePlay:
                 return
             self._check_failure(event.frame)
             event.worker.waited_since = time.monotonic()
-            replies, broken = serving.serve(episode, [serving.Frame(0, event.frame)], show_answers=show_answers)
+            replies, broken = serving.serve(episode, [Frame(0, event.frame)], show_answers=show_answers)
             if broken:
                 raise _Ended("controller", Status.PROTOCOL_ERROR, broken[0].why)
             event.worker.started += time.monotonic() - event.worker.waited_since

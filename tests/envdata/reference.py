@@ -133,6 +133,51 @@ class ReferenceEpisode:
             moves.append((i, given, branch.finished))
         return self._charge(moves)
 
+    def rounds(
+        self, which: list[int], fast: frozenset[int], most: int, burst: int, widen: int, leader: int, through: bool
+    ) -> tuple[Refusal, list[Target], int]:
+        """Rounds of `advance` and `branch`, and how many were whole; `fast` counts places in `which`."""
+        going, quick, targets = list(which), {which[at] for at in fast}, list[Target]()
+        for taken in range(most):
+            ended: set[int] = set()
+            latest: dict[int, int] = {}
+            for turn in range(burst):
+                stepping = [i for i in going if turn == 0 or (i in quick and i not in ended)]
+                if not stepping:
+                    break
+                refusal, done = self.advance(stepping, True)
+                if refusal:
+                    return refusal, targets, taken
+                targets += done
+                latest |= {target.branch: target.label for target in done}
+                ended |= {target.branch for target in done if target.finished}
+            going = [i for i in going if i not in ended]
+            turned = leader >= 0 and any((latest[i] == leader) != (i in quick) for i in going)
+            if not going or turned or (ended and not through) or taken + 1 == most:
+                return Refusal.ADMITTED, targets, taken + 1
+            if widen:
+                refusal, done = self.branch(widen, True)
+                if refusal:
+                    return refusal, targets, taken + 1
+                targets += done
+                going += [target.branch for target in done if not target.finished]
+                if any(target.finished for target in done) and not through:
+                    return Refusal.ADMITTED, targets, taken + 1
+                if leader >= 0 and any(target.label == leader for target in done if not target.finished):
+                    return Refusal.ADMITTED, targets, taken + 1
+        raise AssertionError("at least one round is asked for")
+
+    def in_turn(self, n: int) -> tuple[Refusal, list[Target]]:
+        if not self.over and n > self.ceiling - len(self.branches):
+            return Refusal.NO_OPEN_SLOT, []
+        targets: list[Target] = []
+        for _ in range(n):
+            refusal, done = self.read(1)
+            if refusal:
+                return refusal, targets
+            targets += done
+        return Refusal.ADMITTED, targets
+
     def prune(self, i: int) -> Refusal:
         if self.over:
             return Refusal.EPISODE_OVER

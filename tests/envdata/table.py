@@ -7,17 +7,31 @@ import numpy as np
 from envdata.actions import Op, Refusal
 from envdata.episodes import Episodes, GroupResult, Played, Terms
 from envdata.grid import Grid
-from envdata.ledger import Calls
+from envdata.ledger import Calls, Rounds
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a ROUNDS call asks for, besides its branches."""
+
+    most: int = 1
+    burst: int = 1
+    widen: int = 0
+    leader: int = -1
+    through: bool = False
+    fast: frozenset[int] = frozenset()
+    """Places in the list of branches."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call; `branches` is how many to open for BRANCH, the list of them otherwise."""
+    """One call; `branches` is how many to open for BRANCH, READ and IN_TURN, the list of them otherwise."""
 
     episode: int
     op: Op
     branches: int | list[int]
     probe: bool = True
+    asked: Asked = Asked()
 
 
 @dataclass(frozen=True)
@@ -35,12 +49,21 @@ def to_calls(calls: list[Call]) -> Calls:
     """The array form of calls of distinct episodes."""
     listed = [call.branches if isinstance(call.branches, list) else [] for call in calls]
     counts = [len(call.branches) if isinstance(call.branches, list) else call.branches for call in calls]
+    rounds = [call for call in calls if call.op is Op.ROUNDS]
+    most, burst, widen, leader, through = (
+        np.array([getattr(call.asked, name) for call in rounds], bool if name == "through" else np.int64)
+        for name in ("most", "burst", "widen", "leader", "through")
+    )
+    fast = [
+        at in call.asked.fast for call in rounds if isinstance(call.branches, list) for at in range(len(call.branches))
+    ]
     return Calls(
         np.array([call.episode for call in calls], np.int64),
         np.array([call.op for call in calls], np.int64),
         np.array([call.probe for call in calls], bool),
         np.array(counts, np.int64),
         np.array([branch for some in listed for branch in some], np.int64),
+        Rounds(most, burst, widen, leader, through, np.array(fast, bool)),
     )
 
 
@@ -60,16 +83,9 @@ class Table:
         """One call that is admitted."""
         played = self.play(Call(episode, op, branches, probe))
         assert Refusal(int(played.settled.refusal[0])) is Refusal.ADMITTED
-        settled = played.settled
-        return [
-            Shown(
-                *(
-                    array[at].item()
-                    for array in (settled.depth, settled.finished, played.label, played.parsed, settled.cost)
-                )
-            )
-            for at in range(len(settled.call))
-        ]
+        settled, every = played.settled, np.arange(len(played.settled.call))
+        columns = (settled.depth, settled.finished, played.label, played.parsed(every), settled.cost)
+        return [Shown(*(array[at].item() for array in columns)) for at in every.tolist()]
 
     def refused(self, op: Op, branches: int | list[int], *, probe: bool = True, episode: int = 0) -> Refusal:
         """One call that is refused: why."""

@@ -20,6 +20,7 @@ from sandbox.backends.base import Limits, Received, Running, SandboxUnavailable
 from sandbox.backends.docker import tell_apart
 from sandbox.candidate import Candidate
 from sandbox.conformance.targets import world
+from sandbox.frames import Frame
 from sandbox.host import InfrastructureError, read_text_frame
 from sandbox.inside import zygote
 from sandbox.inside.wire import HEADER, MAX_FRAME
@@ -119,7 +120,7 @@ def _serve_all(grid: Grid, frames: list[bytes], show: bool) -> None:
         group = number % 2
         if group not in heard:
             continue
-        replies, broken = serving.serve(episodes, [serving.Frame(group, data)], show_answers=show)
+        replies, broken = serving.serve(episodes, [Frame(group, data)], show_answers=show)
         assert set(replies) <= {group}
         for wrong in broken:
             assert wrong.group == group

@@ -1,0 +1,280 @@
+"""All calls of a call that stands for several at once, where the world's branches are recorded.
+
+Where the programs of `envdata.several` stop follows from what is recorded: when a branch ends, when one turns to the
+leader or away from it. So the calls that they come to are known beforehand, and are carried out together, by the same
+rules as any others. What lies behind the stop is looked at here, by the host, and revealed to nobody.
+
+Moments are counted in half rounds: 2r is the end of round r, 2r + 1 is when branches were opened after it.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from envdata import rules
+from envdata.actions import Op, Refusal
+from envdata.admission import judge
+from envdata.ledger import Bools, Calls, Costs, Ints, Ledger
+from envdata.rules import Course, LabelOf, Settled, World
+
+_BRANCH, _CONTINUE, _READ = int(Op.BRANCH), int(Op.CONTINUE), int(Op.READ)
+_ROUNDS, _IN_TURN = int(Op.ROUNDS), int(Op.IN_TURN)
+
+
+@runtime_checkable
+class Recorded(World, Protocol):
+    """A world whose branches are known to their ends."""
+
+    def ends(self, places: Ints) -> Ints:
+        """The depth at which each branch is at its end."""
+        ...
+
+    def answers(self, places: Ints, depth: Ints) -> Ints:
+        """The codes of what branches answer at `depth`, revealing nothing."""
+        ...
+
+
+@dataclass
+class _Targets:
+    """What calls act on or may open, one entry a branch."""
+
+    call: Ints
+    place: Ints
+    slot: Ints
+    """The how many-th of its call."""
+    begins: Ints
+    """The round after which it is opened; 0 for one that was open before."""
+    depth: Ints
+    """Intervals decoded before; 0 for one that is opened."""
+    stride: Ints
+    """Intervals a round."""
+    end: Ints
+    """The depth at which it is at its end."""
+    fast: Bools
+
+    def only(self, kept: Bools) -> "_Targets":
+        """Some of them."""
+        return _Targets(*(getattr(self, name)[kept] for name in self.__dataclass_fields__))
+
+    def ends_at(self) -> Ints:
+        """The moment at which each is at its end."""
+        opened_at_end = (self.begins > 0) & (self.end == 1)
+        whole = -(-(self.end - np.maximum(self.depth, self.begins > 0)) // self.stride)
+        moments: Ints = 2 * (self.begins + whole) + opened_at_end
+        return moments
+
+
+def foreseeable(ledger: Ledger, calls: Calls) -> Bools:
+    """(n,) of which calls it is known how many branches they open at most, and that these can be opened."""
+    asked, possible = calls.rounds, np.ones(len(calls.op), bool)
+    rounded = calls.op == _ROUNDS
+    room = (ledger.ceiling - ledger.opened)[calls.episode[rounded]]
+    possible[rounded] = (asked.widen == 0) | ((asked.widen * (asked.most - 1) <= room) & ~asked.through)
+    return possible
+
+
+def settle(ledger: Ledger, calls: Calls, world: Recorded, costs: Costs, label_of: LabelOf) -> Course:
+    """Carry out ROUNDS and IN_TURN calls that are `foreseeable`; there is no budget."""
+    n, rounded = len(calls.op), calls.op == _ROUNDS
+    first = Calls(calls.episode, np.where(rounded, _CONTINUE, _READ), np.ones(n, bool), calls.count, calls.branch)
+    listed = np.repeat(np.arange(n), np.where(rounded, calls.count, 0))
+    refusal = judge(ledger, first, ~rounded, listed, costs)
+    admitted = refusal == Refusal.ADMITTED
+    asked = _asked(calls, rounded)
+    targets = _going(ledger, calls, world, listed, asked["burst"])
+    if targets.end.size:
+        # Nobody takes more intervals at once than there are.
+        asked["burst"] = np.minimum(asked["burst"], targets.end.max())
+        targets.stride = np.where(targets.fast, asked["burst"][listed], 1)
+    opened = _to_open(ledger, calls, world, np.where(rounded, asked["widen"] * (asked["most"] - 1), 0), asked["widen"])
+    both = _joined(targets, opened)
+    if not admitted.all():
+        both = both.only(admitted[both.call])
+    stop = _stops(calls, world, both, asked, label_of)
+    if opened.call.size:
+        both = both.only(2 * both.begins < stop[both.call])
+    taken = np.where(rounded & admitted, stop // 2, 0)
+    opens = asked["widen"] * np.where(rounded & admitted, taken - 1 + stop % 2, 0)
+    opens[~rounded & admitted] = calls.count[~rounded & admitted]
+    rows = _rows(both, taken, asked["burst"])
+    if not rounded.all():
+        rows = _with_reads(rows, ledger, calls, ~rounded & admitted)
+    steps = np.where(rounded, taken * (asked["burst"] + 1), opens)
+    return _carried_out(ledger, calls, refusal, rows, steps, taken, opens, world, costs)
+
+
+def _asked(calls: Calls, rounded: Bools) -> dict[str, Ints]:
+    """(n,) what ROUNDS calls ask for; 1 round of nothing for others."""
+    asked = {
+        name: np.full(len(rounded), usual)
+        for name, usual in (("most", 1), ("burst", 1), ("widen", 0), ("leader", -1), ("through", 0))
+    }
+    for name, values in asked.items():
+        values[rounded] = getattr(calls.rounds, name)
+    return asked
+
+
+def _going(ledger: Ledger, calls: Calls, world: Recorded, listed: Ints, burst: Ints) -> _Targets:
+    """The branches that ROUNDS calls list. Those of a refused call may not exist: what is said of them is not used."""
+    episode = calls.episode[listed]
+    known = np.clip(calls.branch, 0, ledger.width - 1)
+    place = episode * ledger.width + known
+    count = np.bincount(listed, minlength=len(calls.op))
+    slot = np.arange(len(listed)) - np.repeat(np.cumsum(count) - count, count)
+    fast = calls.rounds.fast
+    stride = np.where(fast, burst[listed], 1)
+    return _Targets(listed, place, slot, np.zeros_like(slot), ledger.depth[place], stride, world.ends(place), fast)
+
+
+def _to_open(ledger: Ledger, calls: Calls, world: Recorded, most: Ints, widen: Ints) -> _Targets:
+    """The branches that ROUNDS calls may open, `most` each, `widen` after each round."""
+    call = np.repeat(np.arange(len(most)), most)
+    nth = np.arange(len(call)) - np.repeat(np.cumsum(most) - most, most)
+    episode = calls.episode[call]
+    place = episode * ledger.width + np.minimum(ledger.opened[episode] + nth, ledger.width - 1)
+    begins = 1 + nth // np.maximum(widen[call], 1)
+    none = np.zeros_like(nth)
+    return _Targets(call, place, calls.count[call] + nth, begins, none, none + 1, world.ends(place), none > 0)
+
+
+def _joined(first: _Targets, second: _Targets) -> _Targets:
+    """Both, call after call."""
+    if not second.call.size:
+        return first
+    order = np.argsort(np.concatenate([first.call, second.call]), kind="stable")
+    return _Targets(
+        *(np.concatenate([getattr(first, name), getattr(second, name)])[order] for name in first.__dataclass_fields__)
+    )
+
+
+def _stops(calls: Calls, world: Recorded, targets: _Targets, asked: dict[str, Ints], label_of: LabelOf) -> Ints:
+    """(n,) the moment at which each call stops."""
+    stop: Ints = 2 * asked["most"]
+    ends = targets.ends_at()
+    through = asked["through"][targets.call] > 0
+    np.minimum.at(stop, targets.call[~through], ends[~through])
+    if through.any():
+        # Without any branch left there is nothing to go on with.
+        last = np.zeros_like(stop)
+        np.maximum.at(last, targets.call[through], ends[through])
+        stop = np.where(last > 0, np.minimum(stop, last), stop)
+    led = targets.only((asked["leader"] >= 0)[targets.call])
+    if led.call.size:
+        _stop_at_turns(stop, calls, world, led, asked["leader"], label_of)
+    return stop
+
+
+def _stop_at_turns(
+    stop: Ints, calls: Calls, world: Recorded, targets: _Targets, leader: Ints, label_of: LabelOf
+) -> None:
+    """Stop calls when one of their branches has turned to the leader, or away from it."""
+    # A branch at its end turns no more; one that is opened shows its first answer when it is.
+    until = np.minimum(stop[targets.call] // 2, (targets.ends_at() - 1) // 2)
+    looks = np.maximum(0, until - targets.begins + (targets.begins > 0))
+    at = np.repeat(np.arange(len(looks)), looks)
+    nth = np.arange(len(at)) - np.repeat(np.cumsum(looks) - looks, looks)
+    opened = targets.begins[at] > 0
+    # Of one that was open the first look is after a round's steps; of one that is opened, in between.
+    depth = np.where(opened, 1 + nth, targets.depth[at] + targets.stride[at] * (nth + 1))
+    moment = 2 * (targets.begins[at] + nth + ~opened) + (opened & (nth == 0))
+    call = targets.call[at]
+    label = label_of(calls.episode[call], world.answers(targets.place[at], depth))
+    turned = (label == leader[call]) != targets.fast[at]
+    np.minimum.at(stop, call[turned], moment[turned])
+
+
+@dataclass
+class _Rows:
+    """Intervals that branches take, call after call, and branch after branch of a call."""
+
+    call: Ints
+    step: Ints
+    """Which of its call's calls, of as many as there might be."""
+    op: Ints
+    place: Ints
+    slot: Ints
+    depth: Ints
+    last: Bools
+    """Whether it is the branch's last."""
+
+
+def _rows(targets: _Targets, taken: Ints, burst: Ints) -> _Rows:
+    """One row an interval. Within a round there is a call for each turn of the burst, and then one that opens."""
+    call, opened = targets.call, targets.begins > 0
+    rounds = taken[call] - targets.begins
+    count = np.minimum(targets.stride * rounds + opened, targets.end - targets.depth)
+    at = np.repeat(np.arange(len(count)), count)
+    ends = np.cumsum(count)
+    nth = np.arange(len(at)) - (ends - count)[at]
+    call = call[at]
+    turns, op = (burst + 1)[call], np.full(len(at), _CONTINUE)
+    if (targets.stride > 1).any():
+        stride = targets.stride[at]
+        step = nth // stride * turns + nth % stride
+    else:
+        step = nth * turns
+    if opened.any():
+        begun = opened[at]
+        step[begun] = ((targets.begins[at] + nth - 1) * turns)[begun]
+        opening = np.flatnonzero(begun & (nth == 0))
+        step[opening] += turns[opening] - 1
+        op[opening] = _BRANCH
+    last = np.zeros(len(at), bool)
+    last[ends[count > 0] - 1] = True
+    return _Rows(call, step, op, targets.place[at], targets.slot[at], targets.depth[at] + nth, last)
+
+
+def _with_reads(rows: _Rows, ledger: Ledger, calls: Calls, reading: Bools) -> _Rows:
+    """With a row for each branch that IN_TURN calls read."""
+    counts = calls.count[reading]
+    call = np.repeat(np.flatnonzero(reading), counts)
+    slot = np.arange(len(call)) - np.repeat(np.cumsum(counts) - counts, counts)
+    episode = calls.episode[call]
+    place = episode * ledger.width + ledger.opened[episode] + slot
+    none = np.zeros_like(slot)
+    reads = _Rows(call, slot, none + _READ, place, slot, none, none == 0)
+    if not rows.call.size:
+        return reads
+    order = np.argsort(np.concatenate([rows.call, call]), kind="stable")
+    return _Rows(
+        *(np.concatenate([getattr(rows, name), getattr(reads, name)])[order] for name in rows.__dataclass_fields__)
+    )
+
+
+def _carried_out(
+    ledger: Ledger, calls: Calls, refusal: Ints, rows: _Rows, steps: Ints, taken: Ints, opens: Ints, world: World,
+    costs: Costs,
+) -> Course:  # fmt: skip
+    """The rows as the calls that they make up, of `steps` that there might be, carried out by the rules."""
+    n = len(calls.op)
+    single, owner, op = _numbered(rows, steps)
+    made = np.bincount(owner, minlength=n)
+    first = np.cumsum(made) - made
+    before = ledger.tokens[calls.episode]
+    ledger.opened[calls.episode] += opens
+    one = Calls(calls.episode[owner], op, np.ones(len(op), bool), op, op)
+    last = np.flatnonzero(rows.last)
+    done = rules.carry_out(ledger, one, op, single, rows.place, rows.depth, world, costs, last)
+    sums = np.append(0, np.cumsum(np.bincount(single, done.cost, minlength=len(op)).astype(np.int64)))
+    total = (before - sums[first])[owner] + sums[1:]
+    settled = Settled(
+        refusal, rows.call, done.place, done.depth, done.finished, done.revealed, done.answer, done.confidence,
+        done.cost,
+    )  # fmt: skip
+    return Course(settled, made, taken, opens, single - first[rows.call], rows.op, rows.slot, total[single])
+
+
+def _numbered(rows: _Rows, steps: Ints) -> tuple[Ints, Ints, Ints]:
+    """Numbers the calls that are really made: that of each row (T,), and of each call whose it is and its action."""
+    might = (np.cumsum(steps) - steps)[rows.call] + rows.step
+    whole = int(steps.sum())
+    if whole > 8 * len(might) + 1024:
+        _, first, number = np.unique(might, return_index=True, return_inverse=True)
+        return number, rows.call[first], rows.op[first]
+    which = np.full(whole, -1)
+    which[might] = np.arange(len(might))
+    made = which >= 0
+    number = np.cumsum(made) - 1
+    any_of = which[made]
+    return number[might], rows.call[any_of], rows.op[any_of]
