@@ -66,46 +66,47 @@ class _Targets:
 
 
 def foreseeable(ledger: Ledger, calls: Calls) -> Bools:
-    """(n,) of which calls it is known how many branches they open at most, and that these can be opened."""
-    asked, possible = calls.rounds, np.ones(len(calls.op), bool)
-    rounded = calls.op == _ROUNDS
+    """(n,) which calls can be settled here: looking ones, with branches that are sure to be there to be opened."""
+    op, asked = calls.op, calls.rounds
+    looking = (op == _READ) | ((op == _BRANCH) | (op == _CONTINUE)) & calls.probe
+    possible: Bools = (op == _IN_TURN) | looking & (calls.count > 0)
+    rounded = op == _ROUNDS
     room = (ledger.ceiling - ledger.opened)[calls.episode[rounded]]
     possible[rounded] = (asked.widen == 0) | ((asked.widen * (asked.most - 1) <= room) & ~asked.through)
     return possible
 
 
 def settle(ledger: Ledger, calls: Calls, world: Recorded, costs: Costs, label_of: LabelOf) -> Course:
-    """Carry out ROUNDS and IN_TURN calls that are `foreseeable`; there is no budget."""
-    n, rounded = len(calls.op), calls.op == _ROUNDS
-    first = Calls(calls.episode, np.where(rounded, _CONTINUE, _READ), np.ones(n, bool), calls.count, calls.branch)
-    listed = np.repeat(np.arange(n), np.where(rounded, calls.count, 0))
-    refusal = judge(ledger, first, ~rounded, listed, costs)
+    """Carry out calls that are `foreseeable`; there is no budget."""
+    n, op = len(calls.op), calls.op
+    rounded = op == _ROUNDS
+    lists = rounded | (op == _CONTINUE)
+    each = np.where(rounded, _CONTINUE, np.where(op == _IN_TURN, _READ, op))
+    first = Calls(calls.episode, each, np.ones(n, bool), calls.count, calls.branch)
+    listed = np.arange(n).repeat(np.where(lists, calls.count, 0))
+    refusal = judge(ledger, first, ~lists, listed, costs)
     admitted = refusal == Refusal.ADMITTED
     asked = _asked(calls, rounded)
-    targets = _going(ledger, calls, world, listed, asked["burst"])
-    if targets.end.size:
-        # Nobody takes more intervals at once than there are.
-        asked["burst"] = np.minimum(asked["burst"], targets.end.max())
-        targets.stride = np.where(targets.fast, asked["burst"][listed], 1)
-    opened = _to_open(ledger, calls, world, np.where(rounded, asked["widen"] * (asked["most"] - 1), 0), asked["widen"])
-    both = _joined(targets, opened)
+    both = targets = _going(ledger, calls, world, listed, rounded, asked)
+    if (asked["widen"] * (asked["most"] - 1)).any():
+        both = _with(targets, _to_open(ledger, calls, world, asked))
     if not admitted.all():
         both = both.only(admitted[both.call])
     stop = _stops(calls, world, both, asked, label_of)
-    if opened.call.size:
+    if both is not targets:
         both = both.only(2 * both.begins < stop[both.call])
-    taken = np.where(rounded & admitted, stop // 2, 0)
-    opens = asked["widen"] * np.where(rounded & admitted, taken - 1 + stop % 2, 0)
-    opens[~rounded & admitted] = calls.count[~rounded & admitted]
+    taken = np.where(lists & admitted, stop // 2, 0)
+    opens = np.where(lists, asked["widen"] * (taken - 1 + stop % 2), calls.count) * admitted
     rows = _rows(both, taken, asked["burst"])
-    if not rounded.all():
-        rows = _with_reads(rows, ledger, calls, ~rounded & admitted)
-    steps = np.where(rounded, taken * (asked["burst"] + 1), opens)
-    return _carried_out(ledger, calls, refusal, rows, steps, taken, opens, world, costs)
+    steps = taken * (asked["burst"] + 1)
+    if not lists.all():
+        steps = np.where(lists, steps, np.where(op == _IN_TURN, opens, 1))
+        rows = _with_opened(rows, ledger, calls, each, np.where(lists, 0, opens))
+    return _carried_out(ledger, calls, refusal, rows, steps, taken * rounded, opens, world, costs)
 
 
 def _asked(calls: Calls, rounded: Bools) -> dict[str, Ints]:
-    """(n,) what ROUNDS calls ask for; 1 round of nothing for others."""
+    """(n,) what ROUNDS calls ask for; one round for others."""
     asked = {
         name: np.full(len(rounded), usual)
         for name, usual in (("most", 1), ("burst", 1), ("widen", 0), ("leader", -1), ("through", 0))
@@ -115,34 +116,40 @@ def _asked(calls: Calls, rounded: Bools) -> dict[str, Ints]:
     return asked
 
 
-def _going(ledger: Ledger, calls: Calls, world: Recorded, listed: Ints, burst: Ints) -> _Targets:
-    """The branches that ROUNDS calls list. Those of a refused call may not exist: what is said of them is not used."""
-    episode = calls.episode[listed]
-    known = np.clip(calls.branch, 0, ledger.width - 1)
-    place = episode * ledger.width + known
-    count = np.bincount(listed, minlength=len(calls.op))
-    slot = np.arange(len(listed)) - np.repeat(np.cumsum(count) - count, count)
-    fast = calls.rounds.fast
-    stride = np.where(fast, burst[listed], 1)
-    return _Targets(listed, place, slot, np.zeros_like(slot), ledger.depth[place], stride, world.ends(place), fast)
+def _going(
+    ledger: Ledger, calls: Calls, world: Recorded, listed: Ints, rounded: Bools, asked: dict[str, Ints]
+) -> _Targets:
+    """The branches that calls list. Those of a refused call may not exist: what is said of them is not used."""
+    place = calls.episode[listed] * ledger.width + calls.branch.clip(0, ledger.width - 1)
+    count = np.bincount(listed, minlength=len(rounded))
+    slot = np.arange(len(listed)) - (count.cumsum() - count).repeat(count)
+    end = world.ends(place)
+    # Nobody takes more intervals at once than there are.
+    asked["burst"] = np.minimum(asked["burst"], end.max(initial=1))
+    if rounded.all():
+        fast = calls.rounds.fast
+    else:
+        fast = np.zeros(len(listed), bool)
+        fast[rounded[listed]] = calls.rounds.fast
+    stride = np.where(fast, asked["burst"][listed], 1)
+    return _Targets(listed, place, slot, np.zeros_like(slot), ledger.depth[place], stride, end, fast)
 
 
-def _to_open(ledger: Ledger, calls: Calls, world: Recorded, most: Ints, widen: Ints) -> _Targets:
-    """The branches that ROUNDS calls may open, `most` each, `widen` after each round."""
-    call = np.repeat(np.arange(len(most)), most)
-    nth = np.arange(len(call)) - np.repeat(np.cumsum(most) - most, most)
+def _to_open(ledger: Ledger, calls: Calls, world: Recorded, asked: dict[str, Ints]) -> _Targets:
+    """The branches that ROUNDS calls may open, some after each round but the last."""
+    most = asked["widen"] * (asked["most"] - 1)
+    call = np.arange(len(most)).repeat(most)
+    nth = np.arange(len(call)) - (most.cumsum() - most).repeat(most)
     episode = calls.episode[call]
     place = episode * ledger.width + np.minimum(ledger.opened[episode] + nth, ledger.width - 1)
-    begins = 1 + nth // np.maximum(widen[call], 1)
+    begins = 1 + nth // asked["widen"][call]
     none = np.zeros_like(nth)
     return _Targets(call, place, calls.count[call] + nth, begins, none, none + 1, world.ends(place), none > 0)
 
 
-def _joined(first: _Targets, second: _Targets) -> _Targets:
+def _with(first: _Targets, second: _Targets) -> _Targets:
     """Both, call after call."""
-    if not second.call.size:
-        return first
-    order = np.argsort(np.concatenate([first.call, second.call]), kind="stable")
+    order = np.concatenate([first.call, second.call]).argsort(kind="stable")
     return _Targets(
         *(np.concatenate([getattr(first, name), getattr(second, name)])[order] for name in first.__dataclass_fields__)
     )
@@ -172,8 +179,8 @@ def _stop_at_turns(
     # A branch at its end turns no more; one that is opened shows its first answer when it is.
     until = np.minimum(stop[targets.call] // 2, (targets.ends_at() - 1) // 2)
     looks = np.maximum(0, until - targets.begins + (targets.begins > 0))
-    at = np.repeat(np.arange(len(looks)), looks)
-    nth = np.arange(len(at)) - np.repeat(np.cumsum(looks) - looks, looks)
+    at = np.arange(len(looks)).repeat(looks)
+    nth = np.arange(len(at)) - (looks.cumsum() - looks).repeat(looks)
     opened = targets.begins[at] > 0
     # Of one that was open the first look is after a round's steps; of one that is opened, in between.
     depth = np.where(opened, 1 + nth, targets.depth[at] + targets.stride[at] * (nth + 1))
@@ -204,8 +211,8 @@ def _rows(targets: _Targets, taken: Ints, burst: Ints) -> _Rows:
     call, opened = targets.call, targets.begins > 0
     rounds = taken[call] - targets.begins
     count = np.minimum(targets.stride * rounds + opened, targets.end - targets.depth)
-    at = np.repeat(np.arange(len(count)), count)
-    ends = np.cumsum(count)
+    at = np.arange(len(count)).repeat(count)
+    ends = count.cumsum()
     nth = np.arange(len(at)) - (ends - count)[at]
     call = call[at]
     turns, op = (burst + 1)[call], np.full(len(at), _CONTINUE)
@@ -217,7 +224,7 @@ def _rows(targets: _Targets, taken: Ints, burst: Ints) -> _Rows:
     if opened.any():
         begun = opened[at]
         step[begun] = ((targets.begins[at] + nth - 1) * turns)[begun]
-        opening = np.flatnonzero(begun & (nth == 0))
+        opening = (begun & (nth == 0)).nonzero()[0]
         step[opening] += turns[opening] - 1
         op[opening] = _BRANCH
     last = np.zeros(len(at), bool)
@@ -225,20 +232,20 @@ def _rows(targets: _Targets, taken: Ints, burst: Ints) -> _Rows:
     return _Rows(call, step, op, targets.place[at], targets.slot[at], targets.depth[at] + nth, last)
 
 
-def _with_reads(rows: _Rows, ledger: Ledger, calls: Calls, reading: Bools) -> _Rows:
-    """With a row for each branch that IN_TURN calls read."""
-    counts = calls.count[reading]
-    call = np.repeat(np.flatnonzero(reading), counts)
-    slot = np.arange(len(call)) - np.repeat(np.cumsum(counts) - counts, counts)
+def _with_opened(rows: _Rows, ledger: Ledger, calls: Calls, op: Ints, counts: Ints) -> _Rows:
+    """With a row for each branch that BRANCH, READ and IN_TURN calls open, `counts` of each."""
+    call = np.arange(len(counts)).repeat(counts)
+    slot = np.arange(len(call)) - (counts.cumsum() - counts).repeat(counts)
     episode = calls.episode[call]
     place = episode * ledger.width + ledger.opened[episode] + slot
+    step = np.where(calls.op[call] == _IN_TURN, slot, 0)
     none = np.zeros_like(slot)
-    reads = _Rows(call, slot, none + _READ, place, slot, none, none == 0)
+    opened = _Rows(call, step, op[call], place, slot, none, none == 0)
     if not rows.call.size:
-        return reads
-    order = np.argsort(np.concatenate([rows.call, call]), kind="stable")
+        return opened
+    order = np.concatenate([rows.call, call]).argsort(kind="stable")
     return _Rows(
-        *(np.concatenate([getattr(rows, name), getattr(reads, name)])[order] for name in rows.__dataclass_fields__)
+        *(np.concatenate([getattr(rows, name), getattr(opened, name)])[order] for name in rows.__dataclass_fields__)
     )
 
 
@@ -250,13 +257,14 @@ def _carried_out(
     n = len(calls.op)
     single, owner, op = _numbered(rows, steps)
     made = np.bincount(owner, minlength=n)
-    first = np.cumsum(made) - made
+    first = made.cumsum() - made
     before = ledger.tokens[calls.episode]
     ledger.opened[calls.episode] += opens
     one = Calls(calls.episode[owner], op, np.ones(len(op), bool), op, op)
-    last = np.flatnonzero(rows.last)
+    last = rows.last.nonzero()[0]
     done = rules.carry_out(ledger, one, op, single, rows.place, rows.depth, world, costs, last)
-    sums = np.append(0, np.cumsum(np.bincount(single, done.cost, minlength=len(op)).astype(np.int64)))
+    sums = np.zeros(len(op) + 1, np.int64)
+    np.bincount(single, done.cost, minlength=len(op)).cumsum(out=sums[1:], dtype=np.int64)
     total = (before - sums[first])[owner] + sums[1:]
     settled = Settled(
         refusal, rows.call, done.place, done.depth, done.finished, done.revealed, done.answer, done.confidence,
@@ -267,7 +275,7 @@ def _carried_out(
 
 def _numbered(rows: _Rows, steps: Ints) -> tuple[Ints, Ints, Ints]:
     """Numbers the calls that are really made: that of each row (T,), and of each call whose it is and its action."""
-    might = (np.cumsum(steps) - steps)[rows.call] + rows.step
+    might = (steps.cumsum() - steps)[rows.call] + rows.step
     whole = int(steps.sum())
     if whole > 8 * len(might) + 1024:
         _, first, number = np.unique(might, return_index=True, return_inverse=True)
@@ -275,6 +283,6 @@ def _numbered(rows: _Rows, steps: Ints) -> tuple[Ints, Ints, Ints]:
     which = np.full(whole, -1)
     which[might] = np.arange(len(might))
     made = which >= 0
-    number = np.cumsum(made) - 1
+    number = made.cumsum() - 1
     any_of = which[made]
     return number[might], rows.call[any_of], rows.op[any_of]

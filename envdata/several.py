@@ -110,18 +110,16 @@ def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_of: L
     if not many.any():
         return rules.settle(ledger, calls, world, costs)
     parts: list[tuple[Ints, Course]] = []
-    plain = np.flatnonzero(~many)
-    if plain.size:
-        parts.append((plain, _of_single(ledger, only(calls, ~many), world, costs)))
-    recorded = None
+    ahead = many & False
     if isinstance(world, leaping.Recorded) and costs.budget >= UNLIMITED and not costs.repeats_last:
-        recorded = world
-    ahead = many & leaping.foreseeable(ledger, calls) if recorded is not None else many & False
-    leaps, steps = np.flatnonzero(ahead), np.flatnonzero(many & ~ahead)
-    if recorded is not None and leaps.size:
-        parts.append((leaps, leaping.settle(ledger, only(calls, ahead), recorded, costs, label_of)))
-    if steps.size:
-        parts.append((steps, _one_by_one(ledger, only(calls, many & ~ahead), world, costs, label_of)))
+        ahead = leaping.foreseeable(ledger, calls)
+        if ahead.all():
+            return leaping.settle(ledger, calls, world, costs, label_of)
+        if ahead.any():
+            parts.append((np.flatnonzero(ahead), leaping.settle(ledger, only(calls, ahead), world, costs, label_of)))
+    for kept, carry_out in ((~many & ~ahead, _of_single), (many & ~ahead, _one_by_one)):
+        if kept.any():
+            parts.append((np.flatnonzero(kept), carry_out(ledger, only(calls, kept), world, costs, label_of)))
     return parts[0][1] if len(parts) == 1 else _merged(len(many), parts)
 
 
@@ -142,7 +140,7 @@ def only(calls: Calls, kept: Bools) -> Calls:
     )  # fmt: skip
 
 
-def _of_single(ledger: Ledger, calls: Calls, world: World, costs: Costs) -> Course:
+def _of_single(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_of: LabelOf) -> Course:
     """Calls of which none stands for several, in the form of those that do."""
     settled = rules.settle(ledger, calls, world, costs)
     n, none = len(calls.op), np.zeros(len(settled.call), np.int64)

@@ -27,6 +27,21 @@ class Answer(int):
         return True
 
 
+_PLAIN: list[tuple[Answer, Answer]] = []
+"""Answers without text by label: not parsed, parsed. Episodes share them: making them takes time."""
+
+
+def plain_answer(label: int, parsed: bool) -> Answer:
+    """The answer with a label, of an episode that shows no text."""
+    while len(_PLAIN) <= label:
+        _PLAIN.append((Answer(len(_PLAIN), False), Answer(len(_PLAIN), True)))
+    return _PLAIN[label][parsed]
+
+
+# Made before workers are forked, so that they share these too.
+plain_answer(255, parsed=True)
+
+
 class Branch:
     """One reasoning trace of the model, as far as it was followed; made by `Episode.branch`, to be read only."""
 
@@ -55,6 +70,10 @@ class Branch:
     def answers(self) -> list[Answer | None]:
         """What was revealed at depths 1, 2, … up to `depth`; None at depths that were not looked at."""
         return self._seen + [None] * (self.depth - len(self._seen))
+
+    def since(self, depth: int) -> list[Answer | None]:
+        """What was revealed beyond a depth: the last entries of `answers`."""
+        return self._seen[depth:] + [None] * (self.depth - max(depth, len(self._seen)))
 
     @property
     def probed(self) -> bool:

@@ -23,10 +23,18 @@ from sandbox.quoting import quoted
 from sandbox.status import Status
 from sandbox.streams import Malformed
 
-IN_FLIGHT = 8
-"""Workers that are served side by side: their waiting frames share the cost of a pass over the arrays."""
+IN_FLIGHT, AT_FIRST = 16, 4
+"""Workers that are served side by side at most, and before anything is known of them: their waiting frames share the
+cost of a pass over the arrays. Those that think for long share the processor instead, and their limits on time with it.
+"""
 
-PATIENCE = 0.002
+QUICK = 0.01
+"""Seconds a frame that are short enough for more workers at a time."""
+
+AT_ONCE = 8192
+"""Episodes that are in flight at most, where that leaves one worker or more: the host keeps arrays of them."""
+
+PATIENCE = 0.02
 """Seconds that a worker's frame waits at most for those of the others."""
 
 LIVE_EPISODES = 128
@@ -93,7 +101,10 @@ class Player:
     def __init__(self, backend: Backend, candidate: Candidate, grid: Grid, settings: Settings) -> None:
         """Nothing is started before `play`."""
         self._backend, self._candidate, self._grid, self._settings = backend, candidate, grid, settings
-        self._episodes = Episodes(grid, settings.terms, IN_FLIGHT)
+        self._groups = max(1, min(IN_FLIGHT, AT_ONCE // len(grid.questions)))
+        self._in_flight = min(AT_FIRST, self._groups)
+        self._served_at = 0.0
+        self._episodes = Episodes(grid, settings.terms, self._groups)
         self._texts = [hashlib.sha256(text.encode()).hexdigest() for text in grid.questions]
         self._tasks: dict[int, _Task] = {}
         """By group."""
@@ -124,9 +135,10 @@ class Player:
         return self._give_up(deque(_Task(repeat) for repeat in repeats), CandidateFailed(status, why))
 
     def _play_with(self, host: Host, pending: deque[_Task]) -> Iterator[PlayedRepeat]:
-        free = list(range(IN_FLIGHT - 1, -1, -1))
+        free = list(range(self._groups - 1, -1, -1))
+        self._served_at = time.perf_counter()
         while pending or self._tasks:
-            while pending and free and self._may_start(pending[0]):
+            while pending and len(self._tasks) < self._in_flight and self._may_start(pending[0]):
                 self._start(host, free.pop(), pending.popleft())
             frames: dict[int, tuple[Worker, bytes]] = {}
             ended: list[Event] = []
@@ -139,6 +151,7 @@ class Player:
                     frames[event.worker.group] = (event.worker, event.frame)
             if frames:
                 self._serve(host, frames)
+                self._adapt(len(frames))
             # A worker's last frame, with its answers, may come in together with its end.
             for event in ended:
                 free.append(event.worker.group)
@@ -153,6 +166,13 @@ class Player:
     def _may_start(self, task: _Task) -> bool:
         """Whether a task may be started beside those that run: one that has to be alone may not."""
         return not self._tasks or not (task.alone or any(running.alone for running in self._tasks.values()))
+
+    def _adapt(self, frames: int) -> None:
+        """More workers at a time where they act quickly, fewer where they do not."""
+        now = time.perf_counter()
+        quick = now - self._served_at < QUICK * frames
+        self._in_flight = min(self._groups, max(AT_FIRST, self._in_flight * 2 if quick else self._in_flight // 2))
+        self._served_at = now
 
     def _gather(self, host: Host) -> list[Event]:
         """The next events; with several workers, those that are about to act are waited for a little.

@@ -22,12 +22,12 @@ standard library alone is used here: a controller's process has little else of t
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice, repeat
 from typing import Any
 
 from envdata.actions import Op, Refusal
-from sandbox.branch import Answer, Branch
+from sandbox.branch import Answer, Branch, plain_answer
 from sandbox.link import Link, Reply, Rows
 from sandbox.refused import (
     ERRORS,
@@ -254,27 +254,43 @@ class Episode:
         ended = list(islice(rows.flags, 4 + 2 * told))[4::2]
         for label, flag in zip(islice(rows.details, fresh), rows.flags, strict=False):
             self._meet(label, flag)
-        known, own, confidences = self._labels, rows.labels, rows.confidences
-        for branch, count, depth, end in zip(branches, counts[::2], counts[1::2], ended, strict=False):
-            seen = branch._seen
-            if count:
-                if len(seen) < branch.depth:
-                    seen += [None] * (branch.depth - len(seen))
-                seen += map(known.__getitem__, islice(own, count))
+        each = zip(branches, counts[::2], counts[1::2], ended, strict=False)
+        answers = map(self._labels.__getitem__, rows.labels)
+        if self._gaps or refusal or rows.confidences is not None:
+            self._follow_any(each, answers, rows.confidences)
+        else:
+            for branch, count, depth, end in each:
+                branch.depth = depth
+                seen = branch._seen
+                seen += islice(answers, count)
                 branch.answer = seen[-1]
-                if confidences is not None:
-                    *_, value = islice(confidences, count)
-                    branch.confidence = value if value == value else None
-            branch.depth = depth
-            if len(seen) < depth:
-                self._gaps = True
-            if end:
-                branch.finished = True
+                if end:
+                    branch.finished = True
         if refusal:
             for branch in branches:
                 self._check_own(branch)
             self._refuse(refusal, f"ROUNDS {', '.join(map(repr, branches[:4]))}")
         return taken
+
+    def _follow_any(
+        self,
+        each: Iterable[tuple[Branch, int, int, int]],
+        answers: Iterator[Answer],
+        confidences: Iterator[float] | None,
+    ) -> None:
+        """What ROUNDS did to branches, of which some may have been passed over or stopped short."""
+        for branch, count, depth, end in each:
+            seen = branch._seen
+            if count:
+                seen += [None] * (branch.depth - len(seen))
+                seen += islice(answers, count)
+                branch.answer = seen[-1]
+                if confidences is not None:
+                    *_, value = islice(confidences, count)
+                    branch.confidence = value if value == value else None
+            branch.depth = depth
+            self._gaps |= len(seen) < depth
+            branch.finished |= end > 0
 
     def _update(self, branches: list[Branch], reply: Reply) -> None:
         _, self.tokens, special, rows = reply
@@ -336,7 +352,9 @@ class Episode:
     def _meet(self, label: int, flag: int) -> None:
         """Make a label's answer when it is first revealed."""
         if label == len(self._labels):
-            self._labels.append(Answer(label, bool(flag & 1), self._link.text(self._number, label)))
+            text = self._link.text(self._number, label)
+            parsed = bool(flag & 1)
+            self._labels.append(plain_answer(label, parsed) if text is None else Answer(label, parsed, text))
 
     def _check_own(self, branch: Branch) -> None:
         index = branch.index

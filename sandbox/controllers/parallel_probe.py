@@ -39,7 +39,7 @@ class ParallelProbe(Controller):
             turns = max(1, taken)
             shown, ends = [], []
             for branch, depth in zip(voters, before, strict=True):
-                answers = branch.answers[depth:] or [branch.answer]
+                answers = branch.since(depth) or [branch.answer]
                 ends.append(len(answers) - branch.finished)
                 shown.append(answers if len(answers) == turns else answers + answers[-1:] * (turns - len(answers)))
             for turn, votes in enumerate(zip(*shown, strict=True)):
@@ -56,7 +56,7 @@ class ParallelProbe(Controller):
                 stable = stable + 1 if winner is not None and winner is previous else 0
                 previous = winner
                 step += 1
-            live = [branch for branch in live if branch.active]
+            live = [branch for branch in live if not (branch.finished or branch.pruned)]
             if stable >= stable_steps or not live:
                 break
         return previous
