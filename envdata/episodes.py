@@ -123,13 +123,11 @@ class Episodes:
         own = self._slice(group)
         self.ledger.begin(own, self.ceilings)
         self.labels.begin(group)
-        for question, order in enumerate(orders):
-            self._world.begin(own.start + question, int(self.grid.arrays.first_branch[question]), order)
+        self._world.begin(own.start, orders)
         self._status[own] = RUNNING
         self._answer[own] = -1
         self._calls[own] = 0
-        for episode in range(own.start, own.stop):
-            self._why.pop(episode, None)
+        self._why = {episode: why for episode, why in self._why.items() if not own.start <= episode < own.stop}
         self.traces.begin(own, traced)
 
     def play(self, calls: Calls) -> Played:

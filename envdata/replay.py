@@ -1,5 +1,7 @@
 """The world behind a replayed episode: recorded branches, read in a given order."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from envdata.grid import Grid
@@ -21,6 +23,8 @@ class ReplayWorld:
         self._width = width
         self._probe_cost = probe_cost
         places = episodes * width
+        self._branch = np.zeros(places, np.int64)
+        """The grid's branch at each place; the first one where there is none."""
         self._length = np.zeros(places, np.int64)
         """Tokens of the branch at each place; likewise below."""
         self._last = np.zeros(places, np.int64)
@@ -28,15 +32,18 @@ class ReplayWorld:
         self._answers = np.zeros(places, np.int64)
         """Where the branch's answers begin, less one: its answer at depth d stands d entries further."""
 
-    def begin(self, episode: int, first_branch: int, order: Int32) -> None:
-        """Let `episode` open the branches first_branch + order[0], first_branch + order[1], …"""
-        shown = order[: self._width]
-        start = episode * self._width
-        own = slice(start, start + len(shown))
-        branch = first_branch + shown
-        self._length[own] = self._arrays.tokens[branch]
-        self._last[own] = self._arrays.intervals[branch]
-        self._answers[own] = self._arrays.first_answer[branch] - 1
+    def begin(self, first: int, orders: Sequence[Int32]) -> None:
+        """Let the episodes from `first` on, one for each question, open their branches in the given orders."""
+        for number, order in enumerate(orders):
+            shown = order[: self._width]
+            start = (first + number) * self._width
+            own = slice(start, start + len(shown))
+            np.add(shown, self._arrays.first_branch[number], out=self._branch[own])
+        whole = slice(first * self._width, (first + len(orders)) * self._width)
+        branch = self._branch[whole]
+        self._length[whole] = self._arrays.tokens[branch]
+        self._last[whole] = self._arrays.intervals[branch]
+        np.subtract(self._arrays.first_answer[branch], 1, out=self._answers[whole])
 
     def decode(self, places: Ints, depth: Ints, charged: Ints, to_end: Bools) -> Decoded:
         """Go on by one interval, or to the end where `to_end`."""

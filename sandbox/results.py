@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -41,27 +42,30 @@ def group_table(controller: str, grid: str, beta: float | None, repeat: int, res
     questions = len(result.status)
 
     def same(value: str) -> pa.Array:
-        return pa.DictionaryArray.from_arrays(pa.array([0] * questions, pa.int32()), pa.array([value]))
+        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(questions, np.int32)), pa.array([value]))
 
-    statuses = [Status(code).label for code in result.status.tolist()]
+    codes, statuses = np.unique(result.status, return_inverse=True)
+    whys = [result.why.get(question) for question in range(questions)] if result.why else None
     return pa.table(
         [
             same(controller),
             same(grid),
-            pa.array([beta] * questions, pa.float64()),
-            pa.array([repeat] * questions, pa.int32()),
-            pa.array(range(questions), pa.int32()),
-            pa.array(statuses).dictionary_encode(),
+            pa.nulls(questions, pa.float64()) if beta is None else pa.array(np.full(questions, beta)),
+            pa.array(np.full(questions, repeat, np.int32)),
+            pa.array(np.arange(questions, dtype=np.int32)),
+            pa.DictionaryArray.from_arrays(
+                pa.array(statuses.astype(np.int32)), pa.array([Status(code).label for code in codes.tolist()])
+            ),
             pa.array(result.correct),
             pa.array(result.answer, pa.string()),
             pa.array(result.tokens, pa.int64()),
             pa.array(result.sequential_tokens, pa.int64()),
             pa.array(result.longest_branch, pa.int64()),
-            pa.array(result.branches.astype("int32")),
-            pa.array(result.pruned.astype("int32")),
-            pa.array(result.finished.astype("int32")),
-            pa.array(result.calls.astype("int32")),
-            pa.array([result.why.get(question) for question in range(questions)], pa.string()),
+            pa.array(result.branches.astype(np.int32)),
+            pa.array(result.pruned.astype(np.int32)),
+            pa.array(result.finished.astype(np.int32)),
+            pa.array(result.calls.astype(np.int32)),
+            pa.nulls(questions, pa.string()) if whys is None else pa.array(whys, pa.string()),
         ],
         schema=EPISODES,
     )

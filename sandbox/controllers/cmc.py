@@ -47,29 +47,33 @@ class ConfidenceMomentum(Controller):
             leader = pool.winner if trend.rounds >= knobs["warm_up"] else None
             if leader is not None:
                 live = self._abandon(episode, live, leader, against)
+            began, opened = trend.rounds, len(episode.branches)
             rounds, widen = self._undisturbed(episode, trend, pool, leader, live, against)
             aligned = {branch.index: branch.depth for branch in live if leader is not None and branch.answer is leader}
-            opened = len(episode.branches)
             taken = episode.rounds(live, rounds, leader=leader, burst=knobs["burst_aligned"], widen=widen)
-            for branch in live:
+            if leader is not None and taken > 1:
                 # A round begins with counting, and the first of these did so above.
-                if leader is not None and branch.index not in aligned:
-                    against[branch.index] += taken - 1
-            live = live + episode.branches[opened:]
+                for branch in live:
+                    if branch.index not in aligned:
+                        against[branch.index] += taken - 1
+            if widen:
+                live = live + episode.branches[opened:]
             ended = [branch for branch in live if branch.finished]
             live = [branch for branch in live if not branch.finished]
             widened = widen > 0 and len(episode.branches) == opened + widen * taken
             if ended and not widened:
-                trend.stand_still(taken - 1, pool.confidence)
+                trend.stand_still(began + taken - 1, pool.confidence)
                 before = pool.confidence
                 # Answers join in the order of depth before the last round, the deepest first, then of opening.
                 burst = knobs["burst_aligned"] * (taken - 1)
-                depths = {branch: aligned.get(branch.index, branch.depth - 1 - burst) + burst for branch in ended}
-                ended.sort(key=lambda branch: (-depths[branch], branch.index))
-                pool.add([branch.answer for branch in ended])
+                order = [
+                    (-(aligned[branch.index] + burst if branch.index in aligned else branch.depth - 1), branch.index)
+                    for branch in ended
+                ]
+                pool.add([episode.branches[index].answer for _, index in sorted(order)])
                 trend.move(before, pool.confidence)
             else:
-                trend.stand_still(taken, pool.confidence)
+                trend.stand_still(began + taken, pool.confidence)
             if self._is_clear(trend, pool):
                 return pool.winner
             if widened:
@@ -103,7 +107,8 @@ class ConfidenceMomentum(Controller):
         against: list[int],
     ) -> tuple[int, int]:  # fmt: skip
         """How many rounds come before one whose end may call for a decision, it included, if no branch ends or turns;
-        and how many branches are opened after each of them but the last."""
+        and how many branches are opened after each of them but the last. The trend is moved on as far as it was needed.
+        """
         knobs = self.knobs
         most = MAX_ROUNDS - trend.rounds
         if leader is not None and len(live) > 2:
@@ -118,14 +123,13 @@ class ConfidenceMomentum(Controller):
         if unclear and (room == 0 or opened >= knobs["max_branches"]):
             return most, 0
         most = min(most, HORIZON)
-        ahead = trend.copy()
         widen = 0
         for rounds in range(1, most):
-            ahead.move(pool.confidence, pool.confidence)
-            more = self._widening(ahead, opened, room)
+            trend.move(pool.confidence, pool.confidence)
+            more = self._widening(trend, opened, room)
             if rounds == 1:
                 widen = more
-            if more != widen or (more and leader is not None) or self._is_clear(ahead, pool):
+            if more != widen or (more and leader is not None) or self._is_clear(trend, pool):
                 return rounds, widen if rounds > 1 else 0
             opened += more
             room -= more
@@ -154,35 +158,36 @@ class ConfidenceMomentum(Controller):
 
 
 class Trend:
-    """The exponential moving average of the pool's confidence, and how it moved over a window of rounds."""
+    """The exponential moving average of the pool's confidence, and how it moves over a window of rounds."""
 
     def __init__(self, alpha: float, window: int) -> None:
         self._alpha, self._window = alpha, window
         self._after: list[float] = []
-        """The average after each of the latest rounds."""
-        self.rounds = 0
-        self.ema = self.delta = 0.0
+        """The average after each round."""
+        self.ema = 0.0
+
+    @property
+    def rounds(self) -> int:
+        """Rounds so far."""
+        return len(self._after)
+
+    @property
+    def delta(self) -> float:
+        """How the average changed over the window."""
+        return self.ema - self._after[max(0, len(self._after) - self._window)]
 
     def move(self, before: float, after: float) -> None:
         """One round: the average takes in the confidence before it and after it."""
         keeps, takes = 1 - self._alpha, self._alpha
         self.ema = ema = keeps * (keeps * self.ema + takes * before) + takes * after
-        latest = self._after
-        latest.append(ema)
-        self.delta = ema - latest[max(0, len(latest) - self._window)]
-        self.rounds += 1
+        self._after.append(ema)
 
-    def stand_still(self, rounds: int, confidence: float) -> None:
-        """Rounds in which the confidence stays what it is."""
-        for _ in range(rounds):
+    def stand_still(self, until: int, confidence: float) -> None:
+        """Go to where it is after `until` rounds, forward by rounds in which the confidence stays, or back."""
+        del self._after[until:]
+        self.ema = self._after[-1] if self._after else 0.0
+        while len(self._after) < until:
             self.move(confidence, confidence)
-
-    def copy(self) -> "Trend":
-        """A trend with the same past."""
-        other = Trend(self._alpha, self._window)
-        other._after = self._after[-self._window :]
-        other.rounds, other.ema, other.delta = self.rounds, self.ema, self.delta
-        return other
 
 
 class Pool:
