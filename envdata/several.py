@@ -21,6 +21,10 @@ _BRANCH, _CONTINUE, _READ = int(Op.BRANCH), int(Op.CONTINUE), int(Op.READ)
 _ROUNDS, _IN_TURN = int(Op.ROUNDS), int(Op.IN_TURN)
 
 
+NOTHING = -2
+"""In the place of a label: the branch was stopped short, and answers what it answered before."""
+
+
 class Request(NamedTuple):
     """One call of a program."""
 
@@ -35,7 +39,7 @@ class Outcome(NamedTuple):
     refusal: int
     finished: list[bool]
     labels: list[int]
-    """−1 where nothing was revealed, or what was is new."""
+    """−1 where what was revealed is new, `NOTHING` where nothing was."""
 
 
 Program = Generator[Request, Outcome, None]
@@ -88,7 +92,9 @@ def rounds(
 
 def _turned(going: Sequence[int], said: dict[int, int], fast: set[int], leader: int) -> bool:
     """Whether a branch has come to answer the leader, or ceased to."""
-    return leader >= 0 and any((said[slot] == leader) != (slot in fast) for slot in going)
+    if leader < 0:
+        return False
+    return any(said[slot] != NOTHING and (said[slot] == leader) != (slot in fast) for slot in going)
 
 
 def in_turn(progress: Progress, wanted: int, room: int) -> Program:
@@ -166,7 +172,7 @@ def _one_by_one(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_
         entries = np.array(list(waiting), np.int64)
         settled = rules.settle(ledger, _asked(calls, waiting, slots), world, costs)
         own = entries[settled.call]
-        label = np.where(settled.revealed, label_of(calls.episode[own], np.maximum(settled.answer, 0)), -1)
+        label = np.where(settled.revealed, label_of(calls.episode[own], np.maximum(settled.answer, 0)), NOTHING)
         parts.append(replace(settled, call=own))
         slot = np.array([slot for request in waiting.values() for slot in request.branches], np.int64)
         admitted = settled.refusal == Refusal.ADMITTED

@@ -152,7 +152,7 @@ class ReferenceEpisode:
                 latest |= {target.branch: target.label for target in done}
                 ended |= {target.branch for target in done if target.finished}
             going = [i for i in going if i not in ended]
-            turned = leader >= 0 and any((latest[i] == leader) != (i in quick) for i in going)
+            turned = leader >= 0 and any(latest[i] >= 0 and (latest[i] == leader) != (i in quick) for i in going)
             if not going or turned or (ended and not through) or taken + 1 == most:
                 return Refusal.ADMITTED, targets, taken + 1
             if widen:

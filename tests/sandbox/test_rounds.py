@@ -46,7 +46,8 @@ class Wanderer(Controller):
             chosen = rng.sample(live, rng.randint(1, len(live)))
             shown = [branch.answer for branch in chosen if branch.answer is not None]
             leader = rng.choice(shown) if shown and rng.random() < 0.7 else None
-            most, burst, widen, through = rng.randint(1, 9), rng.randint(1, 3), rng.choice((0, 0, 1)), rng.random() < 0.3
+            most, burst, widen = rng.randint(1, 9), rng.randint(1, 3), rng.choice((0, 0, 1))
+            through = rng.random() < 0.3
             taken = self.rounds(episode, chosen, most, leader, burst, widen, through)
             episode.note(f"{taken} rounds")
 
