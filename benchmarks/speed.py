@@ -50,7 +50,7 @@ PATIENT = Limits(reply_seconds=120, repeat_seconds=600, start_seconds=120)
 """A busy machine shows in the figures; it is no failure."""
 PARTS = ("ratio", "absolute", "release", "jobs", "sweep", "load", "large")
 RELEASED = Path(__file__).with_name("release_cmc.py")
-RELEASED_REPEATS = 20
+RELEASED_REPEATS = 100
 
 
 class Line(NamedTuple):

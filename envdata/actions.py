@@ -33,6 +33,8 @@ class Op(IntEnum):
     """CONTINUE the same branches again and again, until something comes up that the controller has to see."""
     IN_TURN = 11
     """READ one branch, then another, and so on: parallel they would take less time, and cost the same."""
+    TAKEN = 12
+    """BRANCH and CONTINUE, one branch each, that were taken from sealed branches (`sandbox.sealing`) before."""
 
 
 @unique

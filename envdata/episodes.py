@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from envdata import several
+from envdata import several, taken
 from envdata.actions import Op, Refusal
 from envdata.answers import UNPARSED
 from envdata.grid import Grid
@@ -132,7 +132,20 @@ class Episodes:
 
     def play(self, calls: Calls) -> Played:
         """Apply calls of distinct episodes: BRANCH, READ, CONTINUE, FINISH, PROBE, and those that stand for several."""
-        done = several.settle(self.ledger, calls, self._world, self.costs, self.labels.known)
+        return self._played(calls, several.settle(self.ledger, calls, self._world, self.costs, self.labels.known))
+
+    def take(self, episode: Ints, count: Ints, branch: Ints) -> Bools:
+        """Apply what was TAKEN from sealed branches; returns (k,) of which episodes that cannot be, and is nothing."""
+        wrong = taken.impossible(self.ledger, episode, count, branch)
+        if wrong.any():
+            kept = ~wrong
+            episode, count, branch = episode[kept], count[kept], branch[kept.repeat(count)]
+        if episode.size:
+            self._played(*taken.settle(self.ledger, episode, count, branch, self._world, self.costs))
+        return wrong
+
+    def _played(self, calls: Calls, done: Settled | Course) -> Played:
+        """Give out labels, and write down what was done."""
         course = done if isinstance(done, Course) else None
         settled = done.settled if isinstance(done, Course) else done
         episode = calls.episode[settled.call]
@@ -201,6 +214,10 @@ class Episodes:
     def answer_text(self, episode: int, code: int) -> str:
         """How an answer code of the episode's question is spelt."""
         return self.grid.arrays.answer_text(int(self._question[episode]), code)
+
+    def recorded_branch(self, place: int) -> int:
+        """The grid's number of the branch at a place of the ledger."""
+        return self._world.recorded_branch(place)
 
     def result(self, group: int) -> GroupResult:
         """How the group's episodes ended."""

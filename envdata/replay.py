@@ -45,6 +45,10 @@ class ReplayWorld:
         self._last[whole] = self._arrays.intervals[branch]
         np.subtract(self._arrays.first_answer[branch], 1, out=self._answers[whole])
 
+    def recorded_branch(self, place: int) -> int:
+        """The grid's number of the branch at a place."""
+        return int(self._branch[place])
+
     def decode(self, places: Ints, depth: Ints, charged: Ints, to_end: Bools) -> Decoded:
         """Go on by one interval, or to the end where `to_end`."""
         interval = self._arrays.interval

@@ -18,13 +18,15 @@ MOVES[[Op.BRANCH, Op.READ, Op.CONTINUE, Op.FINISH, Op.PROBE, Op.ROUNDS, Op.IN_TU
 TEXTS = np.zeros(256, bool)
 TEXTS[[Op.NOTE, Op.FAIL]] = True
 _LISTS = np.zeros(256, bool)
-_LISTS[[Op.CONTINUE, Op.FINISH, Op.PROBE, Op.ROUNDS]] = True
+_LISTS[[Op.CONTINUE, Op.FINISH, Op.PROBE, Op.ROUNDS, Op.TAKEN]] = True
+_EARLY = np.zeros(256, bool)
+_EARLY[[Op.PRUNE, Op.NOTE, Op.TAKEN]] = True
 _KNOWN = np.zeros(256, bool)
 _KNOWN[list(Op)] = True
 
 # Looked up once: an enumeration's members are slow to reach in Python 3.11.
-_PRUNE, _NOTE = int(Op.PRUNE), int(Op.NOTE)
-_ROUNDS, _IN_TURN = int(Op.ROUNDS), int(Op.IN_TURN)
+_PRUNE = int(Op.PRUNE)
+_ROUNDS, _IN_TURN, _TAKEN = int(Op.ROUNDS), int(Op.IN_TURN), int(Op.TAKEN)
 
 _FIRST, _LAST = min(Op), max(Op)
 """All numbers between them are known."""
@@ -60,15 +62,14 @@ class Parsed:
     """One for each NOTE and FAIL, in order."""
 
     def only(self, kept: Ints) -> "Parsed":
-        """Some of the calls, with all branches that any of them lists."""
+        """Some of the calls, with the branches that they list."""
+        branch = self.branch
+        if (self.op == _TAKEN).any():
+            chosen = np.zeros(len(self.op), bool)
+            chosen[kept] = True
+            branch = branch[chosen.repeat(np.where(_LISTS[self.op], self.count, 0))]
         return Parsed(
-            self.frame[kept],
-            self.episode[kept],
-            self.op[kept],
-            self.value[kept],
-            self.count[kept],
-            self.branch,
-            self.texts,
+            self.frame[kept], self.episode[kept], self.op[kept], self.value[kept], self.count[kept], branch, self.texts
         )
 
     def moves(self) -> Calls:
@@ -141,7 +142,7 @@ def _sound(columns: Ints, frame_of: Ints, sizes: Ints, questions: int) -> bool:
     last = np.empty(len(sizes) * questions, np.int64)
     last[key] = order
     early = op[last[key] != order]
-    return not (early != _PRUNE).any()
+    return not (early != _PRUNE).any() or (bool(_EARLY[early].all()) and not _taken_twice(op, key))
 
 
 def _wrong(columns: Ints, frame_of: Ints, sizes: Ints, questions: int) -> dict[int, str]:
@@ -176,14 +177,24 @@ def _wrong(columns: Ints, frame_of: Ints, sizes: Ints, questions: int) -> dict[i
     spoken = np.bincount(frame_of, weights=said, minlength=n)
     refuse(np.flatnonzero(spoken != sizes[:, 2]), "text that is not as long as its calls say")
     refuse(frame_of[said > MAX_TEXT], "text that is too long")
-    # Of one episode, one entry at most may be more than a PRUNE or a NOTE, and it comes last.
-    final = np.flatnonzero((op != _PRUNE) & (op != _NOTE))
+    # Of one episode, one entry at most may be more than a PRUNE, a NOTE or a TAKEN, and it comes last.
+    final = np.flatnonzero(~_EARLY[op])
     key = frame_of * questions + episode
     last = np.full(n * questions, -1)
     last[key] = np.arange(len(op))
     early = final[last[key[final]] != final]
     refuse(frame_of[early], "an action after one that was not answered yet")
+    told = np.flatnonzero(op == _TAKEN)
+    if _taken_twice(op, key):
+        again = np.setdiff1d(told, told[np.unique(key[told], return_index=True)[1]])
+        refuse(frame_of[again], "what was taken, in two pieces")
     return why
+
+
+def _taken_twice(op: Ints, key: Ints) -> bool:
+    """Whether an episode's intervals are told in two entries; `key` tells episodes of frames apart."""
+    taken = key[op == _TAKEN]
+    return len(np.unique(taken)) < len(taken)
 
 
 def _wrong_asking(columns: Ints, frame_of: Ints, branch: Ints) -> dict[int, str]:

@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,8 +85,11 @@ class Event:
 class Host:
     """One candidate's sandbox, from launch to `close`. A context manager."""
 
-    def __init__(self, backend: Backend, limits: Limits, candidate: Candidate) -> None:
-        """Nothing is started before `start`."""
+    def __init__(
+        self, backend: Backend, limits: Limits, candidate: Candidate, *, open_files: int = Limits.OPEN_FILES
+    ) -> None:
+        """Nothing is started before `start`. Each worker may have `open_files`."""
+        self._open_files = open_files
         self._backend, self._limits, self._candidate = backend, limits, candidate
         self._running: Running | None = None
         self._poll = select.poll()
@@ -141,14 +144,19 @@ class Host:
             raise InfrastructureError(f"the sandbox is gone ({error.strerror})") from None
         return worker
 
-    def reply(self, worker: Worker, data: bytes) -> None:
+    @property
+    def relay(self) -> bool:
+        """Whether workers are reached through the control stream alone, so that no descriptor can be handed to them."""
+        return self._started().relay
+
+    def reply(self, worker: Worker, data: bytes, descriptors: Sequence[int] = ()) -> None:
         """Send a frame to a worker; one that is dead or does not read is found out by its deadline."""
         worker.waited_since = time.monotonic()
         try:
             if worker.outbox is None:
                 self._control(zygote.DATA, worker.slot, data)
             else:
-                worker.outbox.put(data)
+                worker.outbox.put(data, descriptors)
                 self._watch(worker.outbox.descriptor, bool(worker.outbox))
         except (OSError, Malformed):
             return
@@ -197,7 +205,7 @@ class Host:
         self._running = self._backend.launch(self._limits)
         for source in self._running.sources:
             self._poll.register(source, select.POLLIN)
-        request = {"source": self._candidate.source, "limits": self._limits.for_worker()}
+        request = {"source": self._candidate.source, "limits": self._limits.for_worker(self._open_files)}
         try:
             self._control(zygote.LOAD, 0, json.dumps(request).encode())
         except OSError as error:

@@ -42,3 +42,11 @@ class Link(Protocol):
     def text(self, episode: int, label: int) -> str | None:
         """How a label is spelt, where the run shows answers."""
         ...
+
+    def tell(self, episode: int, taken: list[int]) -> None:
+        """Send along from which sealed branches intervals were taken, in order."""
+        ...
+
+    def sealed(self, episode: int) -> dict[int, int]:
+        """By branch, the descriptors that its intervals can be taken from, where it was handed out sealed."""
+        ...

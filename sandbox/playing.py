@@ -1,5 +1,6 @@
 """Plays one candidate over repeats of one grid: forks a worker for each repeat, several in flight, and scores them."""
 
+import contextlib
 import hashlib
 import time
 from collections import deque
@@ -12,7 +13,7 @@ import pyarrow as pa
 from envdata.episodes import Episodes, GroupResult, Terms
 from envdata.grid import Grid
 from envdata.orders import ORDERS
-from sandbox import serving
+from sandbox import sealing, serving
 from sandbox.backends.base import Backend, Limits
 from sandbox.candidate import Candidate
 from sandbox.constraints import Constraints
@@ -20,6 +21,7 @@ from sandbox.frames import Frame
 from sandbox.host import CandidateFailed, Event, Host, InfrastructureError, Worker, read_text_frame
 from sandbox.inside.wire import MAX_KNOB, MAX_KNOBS
 from sandbox.quoting import quoted
+from sandbox.sealing import Sealer
 from sandbox.status import Status
 from sandbox.streams import Malformed
 
@@ -101,10 +103,14 @@ class Player:
     def __init__(self, backend: Backend, candidate: Candidate, grid: Grid, settings: Settings) -> None:
         """Nothing is started before `play`."""
         self._backend, self._candidate, self._grid, self._settings = backend, candidate, grid, settings
-        self._groups = max(1, min(IN_FLIGHT, AT_ONCE // len(grid.questions)))
+        # Controllers of the release act one step at a time: theirs come sealed, where no budget has to be asked first.
+        sealable = settings.api == "autotts" and sealing.suits(settings.terms)
+        most = AT_FIRST if sealable else IN_FLIGHT
+        self._groups = max(1, min(most, AT_ONCE // len(grid.questions)))
         self._in_flight = min(AT_FIRST, self._groups)
         self._served_at = 0.0
         self._episodes = Episodes(grid, settings.terms, self._groups)
+        self._sealer = Sealer(self._episodes) if sealable else None
         self._texts = [hashlib.sha256(text.encode()).hexdigest() for text in grid.questions]
         self._tasks: dict[int, _Task] = {}
         """By group."""
@@ -118,7 +124,8 @@ class Player:
         """
         pending = deque(_Task(repeat) for repeat in repeats)
         while pending:
-            with Host(self._backend, self._settings.limits, self._candidate) as host:
+            files = Limits.OPEN_FILES if self._sealer is None else sealing.OPEN_FILES
+            with Host(self._backend, self._settings.limits, self._candidate, open_files=files) as host, self._closing():
                 try:
                     host.start()
                     for played in self._play_with(host, pending):
@@ -133,6 +140,15 @@ class Player:
     def refuse(self, repeats: Sequence[Repeat], status: Status, why: str) -> Iterator[PlayedRepeat]:
         """What the repeats of a candidate that cannot be played come to: every episode fails, having spent nothing."""
         return self._give_up(deque(_Task(repeat) for repeat in repeats), CandidateFailed(status, why))
+
+    @contextlib.contextmanager
+    def _closing(self) -> Iterator[None]:
+        """Close what was handed out sealed, whatever happens."""
+        try:
+            yield
+        finally:
+            if self._sealer is not None:
+                self._sealer.close()
 
     def _play_with(self, host: Host, pending: deque[_Task]) -> Iterator[PlayedRepeat]:
         free = list(range(self._groups - 1, -1, -1))
@@ -206,7 +222,8 @@ class Player:
             "settings": dict(self._candidate.settings),
             "interval": arrays.interval,
             "budget": settings.terms.budget,
-            "live": LIVE_EPISODES,
+            "live": LIVE_EPISODES if self._sealing(host) is None else sealing.LIVE,
+            "sealed": self._sealing(host) is not None,
             "renamed": settings.renamed,
             "constraints": settings.constraints.job(),
             "episodes": [
@@ -222,14 +239,21 @@ class Player:
 
     def _serve(self, host: Host, frames: dict[int, tuple[Worker, bytes]]) -> None:
         waiting = [Frame(group, data) for group, (_, data) in frames.items()]
-        replies, broken = serving.serve(self._episodes, waiting, show_answers=self._settings.show_answers)
+        seals = self._sealing(host)
+        replies, broken = serving.serve(self._episodes, waiting, show_answers=self._settings.show_answers, seals=seals)
         for wrong in broken:
             replies.pop(wrong.group, None)
             host.kill(frames[wrong.group][0], Status.PROTOCOL_ERROR, wrong.why)
         self._last = None
         for group, reply in replies.items():
             self._last = frames[group][0]
-            host.reply(self._last, reply)
+            host.reply(self._last, reply, () if seals is None else seals.outgoing.get(group, ()))
+        if seals is not None:
+            seals.sent()
+
+    def _sealing(self, host: Host) -> Sealer | None:
+        """Who hands out sealed branches, where workers can be given them."""
+        return None if self._sealer is None or host.relay else self._sealer
 
     def _is_failure(self, host: Host, event: Event) -> bool:
         """Whether a frame says that the candidate cannot be played at all; ends the worker if so."""
@@ -259,8 +283,12 @@ class Player:
     def _finish(self, group: int, status: Status, why: str) -> PlayedRepeat:
         episodes, task = self._episodes, self._tasks.pop(group)
         for episode in episodes.running(group).tolist():
+            if self._sealer is not None:
+                self._sealer.charge(episode)
             episodes.fail(episode, status, why)
         start = group * episodes.questions
+        if self._sealer is not None:
+            self._sealer.forget(range(start, start + episodes.questions))
         trace = episodes.traces.take(slice(start, start + episodes.questions)) if task.repeat.traced else None
         return PlayedRepeat(task.repeat, episodes.result(group), trace)
 

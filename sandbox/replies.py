@@ -1,7 +1,8 @@
 """What workers are told of their calls: what these revealed, and nothing else (`sandbox.inside.wire` has the form)."""
 
 import json
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from envdata.episodes import Played
 from envdata.ledger import Bools, Calls, Floats, Ints, first_of_each
 from envdata.rules import Course
 from sandbox.frames import Frame
-from sandbox.inside.wire import FINISHED, IN_TURN_TOLD, PARSED, REPLY, ROUNDS_TOLD, ROUNDS_TOLD_HEAD
+from sandbox.inside.wire import FINISHED, IN_TURN_TOLD, PARSED, REPLY, ROUNDS_TOLD, ROUNDS_TOLD_HEAD, SEALED
 from sandbox.table import Table
 
 _BRANCH, _CONTINUE = int(Op.BRANCH), int(Op.CONTINUE)
@@ -36,9 +37,13 @@ class _Told(NamedTuple):
 
 
 def replies_to(
-    episodes: Table, frames: list[Frame], frame_of: Ints, calls: Calls, played: Played, show_answers: bool
-) -> dict[int, bytes]:
-    """One reply a frame that has calls to be answered, by group; `frame_of` says which frame a call is of."""
+    episodes: Table, frames: list[Frame], frame_of: Ints, calls: Calls, played: Played, show_answers: bool,
+    handed: Mapping[int, list[int]],
+) -> dict[int, bytes]:  # fmt: skip
+    """One reply a frame that has calls to be answered, by group; `frame_of` says which frame a call is of.
+
+    `handed` has, by episode, the branches that go along sealed.
+    """
     n = len(calls.op)
     told = _told(calls, played)
     refusals = played.settled.refusal.astype(np.int32)
@@ -52,7 +57,12 @@ def replies_to(
     for i, frame in enumerate(frame_of[starts].tolist()):
         own, (a, b), (c, d) = slice(bounds[i], bounds[i + 1]), label_at[i : i + 2], detail_at[i : i + 2]
         group = frames[frame].group
-        text = _spellings(episodes, group, played, *target_at[i : i + 2]) if show_answers else b""
+        said = _spellings(episodes, group, played, *target_at[i : i + 2]) if show_answers else []
+        first = group * episodes.questions
+        said += [
+            (episode - first, SEALED, handed[episode]) for episode in calls.episode[own].tolist() if episode in handed
+        ]
+        text = json.dumps(said).encode() if said else b""
         replies[group] = b"".join(
             (
                 REPLY.pack(bounds[i + 1] - bounds[i], b - a, d - c, len(text), with_confidence),
@@ -141,12 +151,12 @@ def _of_rounds(which: Ints, rows: Ints, played: Played, course: Course) -> _Deta
     return _Details(whose, details, flags)
 
 
-def _spellings(episodes: Table, group: int, played: Played, a: int, b: int) -> bytes:
-    """How the answers that some targets revealed first are spelt, for a run that shows them."""
-    said: dict[tuple[int, int], str] = {}
+def _spellings(episodes: Table, group: int, played: Played, a: int, b: int) -> list[tuple[int, int, Any]]:
+    """How the answers that some targets revealed first are spelt, for a run that shows them: episode, label, text."""
     fresh = np.flatnonzero(played.fresh[a:b])
     if not fresh.size:
-        return b""
+        return []
+    said: dict[tuple[int, int], str] = {}
     for episode, label, code in zip(
         (played.settled.place[a:b][fresh] // episodes.ledger.width).tolist(),
         played.label[a:b][fresh].tolist(),
@@ -154,4 +164,4 @@ def _spellings(episodes: Table, group: int, played: Played, a: int, b: int) -> b
         strict=True,
     ):
         said[episode - group * episodes.questions, label] = episodes.answer_text(episode, code)
-    return json.dumps([[episode, label, spelling] for (episode, label), spelling in said.items()]).encode()
+    return [(episode, label, spelling) for (episode, label), spelling in said.items()]

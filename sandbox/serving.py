@@ -10,58 +10,69 @@ from envdata.actions import Op, Refusal
 from sandbox.frames import MOVES, TEXTS, Broken, Frame, Parsed, broken_by, parse
 from sandbox.quoting import quoted
 from sandbox.replies import replies_to
+from sandbox.sealing import Sealer
 from sandbox.status import Status
 from sandbox.table import Table
 
 # Looked up once: an enumeration's members are slow to reach in Python 3.11.
-_PRUNE, _ANSWER = int(Op.PRUNE), int(Op.ANSWER)
+_PRUNE, _ANSWER, _FAIL, _TAKEN = int(Op.PRUNE), int(Op.ANSWER), int(Op.FAIL), int(Op.TAKEN)
+_TAKES_NOTHING = slice(None)
 
 _FAILURES = frozenset({Status.EXCEPTION, Status.CONTRACT_ERROR, Status.OUT_OF_MEMORY})
 """What a worker may say of one of its episodes."""
 
 
-def serve(episodes: Table, frames: list[Frame], *, show_answers: bool) -> tuple[dict[int, bytes], list[Broken]]:
+def serve(
+    episodes: Table, frames: list[Frame], *, show_answers: bool, seals: Sealer | None = None
+) -> tuple[dict[int, bytes], list[Broken]]:
     """Apply the frames' calls; returns the reply to send to each group, and the frames that are broken.
 
-    A broken frame changes nothing. A group that has no call to be answered gets no reply.
+    A group that has no call to be answered gets no reply. `seals` hands out sealed branches with the replies.
     """
     parsed, broken = parse(frames, episodes.questions)
     moves = MOVES[parsed.op]
     if moves.all():
         own, frame_of = parsed, parsed.frame
     else:
-        broken += _apply_others(episodes, frames, parsed)
+        broken += _apply_others(episodes, frames, parsed, seals)
         own = parsed.only(np.flatnonzero(moves))
         frame_of = own.frame
     if not own.op.size:
         return {}, broken
     calls = own.moves()
     played = episodes.play(calls)
-    return replies_to(episodes, frames, frame_of, calls, played, show_answers), broken
+    handed = {} if seals is None else seals.hand_out(calls, played)
+    return replies_to(episodes, frames, frame_of, calls, played, show_answers, handed), broken
 
 
-def _apply_others(episodes: Table, frames: list[Frame], parsed: Parsed) -> list[Broken]:
-    """PRUNE, NOTE, ANSWER and FAIL; returns the frames with one that no worker of ours sends."""
+def _apply_others(episodes: Table, frames: list[Frame], parsed: Parsed, seals: Sealer | None) -> list[Broken]:
+    """TAKEN, PRUNE, NOTE, ANSWER and FAIL; returns the frames with one that no worker of ours sends."""
     broken = []
+    taken = np.flatnonzero(parsed.op == _TAKEN)
+    if taken.size:
+        wrong = _TAKES_NOTHING if seals is None else seals.take(parsed.only(taken))
+        broken += [broken_by(frames[parsed.frame[at]], "what cannot have been taken") for at in taken[wrong].tolist()]
+    lying = set() if seals is None else seals.lying(parsed.episode[(parsed.op == _ANSWER) | (parsed.op == _FAIL)])
     prunes = np.flatnonzero(parsed.op == _PRUNE)
     if prunes.size:
         refusals = episodes.prune(parsed.episode[prunes], parsed.value[prunes])
         wrong = prunes[refusals != 0].tolist()
         broken += [broken_by(frames[parsed.frame[at]], "PRUNE of a branch that cannot be pruned") for at in wrong]
     for at in np.flatnonzero(TEXTS[parsed.op] | (parsed.op == _ANSWER)).tolist():
-        why = _end_or_note(episodes, parsed, at)
+        text = quoted(next(parsed.texts).decode("utf-8", "replace")) if TEXTS[parsed.op[at]] else ""
+        told = int(parsed.episode[at]) not in lying
+        why = _end_or_note(episodes, parsed, at, text) if told else "other than what it took"
         if why:
             broken.append(broken_by(frames[parsed.frame[at]], why))
     return broken
 
 
-def _end_or_note(episodes: Table, parsed: Parsed, at: int) -> str | None:
+def _end_or_note(episodes: Table, parsed: Parsed, at: int, text: str) -> str | None:
     """Apply ANSWER, FAIL or NOTE; returns why it is not one a worker sends."""
     episode, op, value = int(parsed.episode[at]), int(parsed.op[at]), int(parsed.value[at])
     if op == Op.ANSWER:
         refusal = episodes.answer(episode, None if value == -1 else value, Status.OK)
         return None if refusal == Refusal.ADMITTED else f"ANSWER with label {value}: {refusal.name}"
-    text = quoted(next(parsed.texts).decode("utf-8", "replace"))
     if op == Op.NOTE:
         if episodes.ledger.over[episode]:
             return "a NOTE after the episode's end"

@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 from collections import deque
+from collections.abc import Sequence
 
 from sandbox.inside.wire import HEADER, MAX_FRAME
 
@@ -20,7 +21,8 @@ class Outbox:
 
     def __init__(self, stream: socket.socket) -> None:
         self._stream = stream
-        self._waiting: deque[tuple[memoryview, int | None]] = deque()
+        self._waiting: deque[tuple[memoryview, list[int], bool]] = deque()
+        """Bytes, the descriptors that go with the first of them, and whether these are our own."""
         self._bytes = 0
         self.descriptor = stream.fileno()
 
@@ -28,33 +30,32 @@ class Outbox:
         """Whether something waits."""
         return bool(self._waiting)
 
-    def put(self, data: bytes, descriptor: int | None = None) -> None:
+    def put(self, data: bytes, descriptors: Sequence[int] = ()) -> None:
         """Send `data` now or later. Raises OSError if the peer is gone, Malformed if it does not read at all."""
-        self._waiting.append((memoryview(data), descriptor))
+        self._waiting.append((memoryview(data), list(descriptors), False))
         self._bytes += len(data)
         self.flush()
-        if descriptor is not None and self._waiting and self._waiting[-1][1] == descriptor:
-            # The caller closes its own: what is sent later needs another.
-            self._waiting[-1] = (self._waiting[-1][0], os.dup(descriptor))
+        if descriptors and self._waiting and self._waiting[-1][1]:
+            # The caller closes its own: what is sent later needs others.
+            self._waiting[-1] = (self._waiting[-1][0], [os.dup(descriptor) for descriptor in descriptors], True)
         if self._bytes > MAX_WAITING:
             raise Malformed(f"{self._bytes} bytes wait to be read, over the limit of {MAX_WAITING}")
 
     def flush(self) -> None:
         """Send what fits."""
         while self._waiting:
-            data, descriptor = self._waiting[0]
+            data, descriptors, own = self._waiting[0]
             try:
-                if descriptor is None:
-                    sent = self._stream.send(data)
-                else:
-                    sent = socket.send_fds(self._stream, [data], [descriptor])
+                sent = socket.send_fds(self._stream, [data], descriptors) if descriptors else self._stream.send(data)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
+            for descriptor in descriptors if own else ():
+                os.close(descriptor)
             self._bytes -= sent
             if sent == len(data):
                 self._waiting.popleft()
             else:
-                self._waiting[0] = (data[sent:], None)
+                self._waiting[0] = (data[sent:], [], False)
 
 
 class FrameReader:

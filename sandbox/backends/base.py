@@ -1,7 +1,7 @@
 """What every isolation backend provides: a started zygote, its control stream, and an end to all of it."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,15 @@ class Limits:
         if self.memory_mb < 64:
             raise ValueError(f"limit memory_mb is {self.memory_mb}; Python itself needs 64")
 
-    def for_worker(self) -> dict[str, int]:
+    OPEN_FILES: ClassVar[int] = 64
+
+    def for_worker(self, open_files: int = OPEN_FILES) -> dict[str, int]:
         """The resource limits (setrlimit) that a worker takes on, by name."""
         return {
             "as": self.memory_mb << 20,
             "cpu": int(self.repeat_seconds) + 1,
             "fsize": 0,
-            "nofile": 64,
+            "nofile": open_files,
             "core": 0,
             "nproc": 0,
         }

@@ -103,7 +103,7 @@ class LocalRunning:
 
     def send(self, data: bytes, descriptor: int | None = None) -> None:
         """Send bytes, and a descriptor with the first of them."""
-        self._outbox.put(data, descriptor)
+        self._outbox.put(data, () if descriptor is None else (descriptor,))
 
     def kill(self) -> None:
         """Kill the session's processes and wait. In bubblewrap the end of the first ends the whole PID namespace."""

@@ -133,9 +133,9 @@ class _Less(Limits):
     def __post_init__(self) -> None:
         """They were checked already."""
 
-    def for_worker(self) -> dict[str, int]:
+    def for_worker(self, open_files: int = Limits.OPEN_FILES) -> dict[str, int]:
         """All but one."""
-        return {name: value for name, value in super().for_worker().items() if name != self.left_out}
+        return {name: value for name, value in super().for_worker(open_files).items() if name != self.left_out}
 
 
 def prove(proof: Proof, targets: World) -> Proven:

@@ -5,9 +5,12 @@ host has answered the frame in which the actions of all episodes travel together
 """
 
 import json
+import os
 import random
+import socket
 import sys
 from array import array
+from collections import deque
 from collections.abc import Callable
 from types import CodeType, ModuleType
 from typing import Any, Protocol
@@ -21,6 +24,9 @@ from sandbox.inside.native import NativeCandidate
 from sandbox.inside.release import ReleaseCandidate
 from sandbox.link import Link, Reply
 from sandbox.status import Status
+
+MOST_DESCRIPTORS = 253
+"""What one message can carry (SCM_MAX_FD of Linux)."""
 
 
 class Playable(Protocol):
@@ -76,6 +82,10 @@ class _Hub:
         self._waiting: list[greenlet] = []
         self._spelling: dict[tuple[int, int], str] = {}
         self._hub = getcurrent()
+        self._sealed: dict[int, dict[int, int]] = {}
+        self._arrived: deque[int] = deque()
+        """Descriptors that came with a reply."""
+        self._receive = _receiving(channel, self._arrived) if job.get("sealed") else None
 
     def call(self, episode: int, op: int, probe: bool, count: int, branches: list[int]) -> Reply:
         self._calls.fromlist([episode, op, probe, count])
@@ -91,6 +101,13 @@ class _Hub:
         else:
             self._calls.extend((episode, op, value, len(encoded)))
             self._text.append(encoded)
+
+    def tell(self, episode: int, taken: list[int]) -> None:
+        self._calls.extend((episode, Op.TAKEN, 0, len(taken)))
+        self._branches.extend(taken)
+
+    def sealed(self, episode: int) -> dict[int, int]:
+        return self._sealed.setdefault(episode, {})
 
     def text(self, episode: int, label: int) -> str | None:
         return self._spelling.get((episode, label))
@@ -112,10 +129,13 @@ class _Hub:
                 break
         while self._waiting:
             self._send()
-            reply = wire.read_reply(self._channel)
+            reply = wire.read_reply(self._channel, self._receive)
             served, self._waiting = self._waiting, []
             for episode, label, spelling in reply.texts:
-                self._spelling[episode, label] = spelling
+                if label == wire.SEALED:
+                    self._sealed[episode].update((branch, self._arrived.popleft()) for branch in spelling)
+                else:
+                    self._spelling[episode, label] = spelling
             rows = reply.rows
             for stack, refusal, tokens, special in zip(
                 served, reply.refusals, reply.tokens, reply.special, strict=True
@@ -139,10 +159,28 @@ class _Hub:
             return self._fail(number, Status.OUT_OF_MEMORY, "MemoryError")
         except BaseException as error:
             return self._fail(number, Status.EXCEPTION, describe_error(error))
+        finally:
+            for descriptor in self._sealed.pop(number, {}).values():
+                os.close(descriptor)
         return self._calls.extend((number, Op.ANSWER, -1 if label is None else label, 0))
 
     def _fail(self, number: int, status: Status, why: str) -> None:
         self.post(number, Op.FAIL, status, why)
+
+
+def _receiving(channel: int, arrived: "deque[int]") -> Callable[[int, int], bytes]:
+    """What reads from the channel, and keeps the descriptors that come along in `arrived`."""
+    # All told: it would ask the kernel otherwise, which is refused to workers.
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=channel)
+    space = socket.CMSG_SPACE(MOST_DESCRIPTORS * array("i").itemsize)
+
+    def receive(descriptor: int, size: int) -> bytes:
+        data, ancillary, _, _ = stream.recvmsg(size, space)
+        for _, _, packed in ancillary:
+            arrived.extend(array("i", packed[: len(packed) // 4 * 4]))
+        return data
+
+    return receive
 
 
 def _import(code: CodeType) -> ModuleType:

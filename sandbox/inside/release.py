@@ -5,13 +5,15 @@ method here is one or more of our actions, charged by the host; nothing is known
 the file's `OptimalController`, made with `config={"beta": β}`.
 """
 
+import os
+from functools import lru_cache
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 from envdata.actions import Op, Refusal
 from sandbox.inside.errors import Broken, safely
-from sandbox.inside.wire import FINISHED
-from sandbox.link import Reply
+from sandbox.inside.wire import FINISHED, RECORD
+from sandbox.link import Link, Reply
 from sandbox.status import Status
 
 CONTROLLER = "OptimalController"
@@ -20,50 +22,64 @@ NO_ANSWER = ("", "None")
 """Strings that a controller returns for want of an answer."""
 
 
-class _Link(Protocol):
-    def call(self, episode: int, op: int, probe: bool, count: int, branches: list[int]) -> Reply: ...
-
-    def text(self, episode: int, label: int) -> str | None: ...
-
-
 class ReleaseQuestion:
-    """One question as the release's controllers know it."""
+    """One question as the release's controllers know it.
 
-    def __init__(self, link: _Link, number: int, interval: int, question: str | None) -> None:
+    Where branches come sealed (`sandbox.sealing`), an interval is taken by reading it, and told with the next call.
+    """
+
+    def __init__(self, link: Link, number: int, interval: int, question: str | None) -> None:
         self._link = link
         self._number = number
         self._texts: list[str] = []
         """Spellings by label."""
+        self._labels: dict[str, int] = {}
         self._spent = 0
         self._costs: list[int] = []
         """Tokens by branch, in the order of opening."""
+        self._sealed = link.sealed(number)
+        self._taken: list[int] = []
+        """What was taken and not told yet."""
+        self._ends: dict[int, tuple[str, int]] = {}
+        """Of sealed branches that were read to their ends: the final answers, and what their last intervals cost."""
         self.probe_freq = interval
         """Δ, in tokens."""
         self.question = question
 
     def probe_new(self) -> tuple[str, int, bool]:
         """Open a branch through its first interval: (answer, index, is_finish). ValueError if none is left."""
-        reply = self._link.call(self._number, Op.BRANCH, True, 1, [])
-        if reply[0]:
-            raise ValueError("no branch is left to open")
         index = len(self._costs)
-        self._costs.append(0)
-        answer, finished = self._seen(index, reply)
+        if index in self._sealed:
+            self._costs.append(0)
+            answer, finished = self._take(index)
+        else:
+            reply = self._call(Op.BRANCH, True, [])
+            if reply[0]:
+                raise ValueError("no branch is left to open")
+            self._costs.append(0)
+            answer, finished = self._seen(index, reply)
         return answer, index, finished
 
     def probe_more(self, index: int) -> tuple[str, bool]:
         """Advance a branch by an interval: (answer, is_finish). A finished one is charged its last interval again."""
-        reply = self._link.call(self._number, Op.CONTINUE, True, 1, [index])
+        if index in self._sealed and index < len(self._costs):
+            return self._take(index)
+        if index in self._ends:
+            answer, cost = self._ends[index]
+            self._pay(index, cost)
+            return answer, True
+        reply = self._call(Op.CONTINUE, True, [index])
         if reply[0]:
             raise IndexError(f"branch {index}: {Refusal(reply[0]).name.lower()}")
         return self._seen(index, reply)
 
     def get_new_branch_final_answer(self) -> str:
         """Open a branch and read it whole. IndexError if none is left."""
-        reply = self._link.call(self._number, Op.READ, False, 1, [])
+        reply = self._call(Op.READ, False, [])
         if reply[0]:
             raise IndexError("no branch is left to open")
         index = len(self._costs)
+        self._sealed.pop(index, None)
         self._costs.append(0)
         return self._seen(index, reply)[0]
 
@@ -74,6 +90,37 @@ class ReleaseQuestion:
     def get_cost_per_branch_active(self) -> list[int]:
         """What each opened branch has cost, in tokens, in the order of opening."""
         return list(self._costs)
+
+    def tell(self) -> None:
+        """Tell what was taken."""
+        if self._taken:
+            self._link.tell(self._number, self._taken)
+            self._taken = []
+
+    def _call(self, op: Op, probe: bool, branches: list[int]) -> Reply:
+        self.tell()
+        return self._link.call(self._number, op, probe, 1, branches)
+
+    def _take(self, index: int) -> tuple[str, bool]:
+        """Take the next interval of a sealed branch."""
+        cost, finished, size, text = RECORD.unpack(os.read(self._sealed[index], RECORD.size))
+        answer = _decoded(text, size)
+        self._pay(index, cost)
+        if answer not in self._labels:
+            self._met(answer)
+        if finished:
+            self._ends[index] = answer, cost
+            os.close(self._sealed.pop(index))
+        return answer, bool(finished)
+
+    def _pay(self, index: int, cost: int) -> None:
+        self._taken.append(index)
+        self._costs[index] += cost
+        self._spent += cost
+
+    def _met(self, answer: str) -> None:
+        self._labels[answer] = len(self._texts)
+        self._texts.append(answer)
 
     def _seen(self, index: int, reply: Reply) -> tuple[str, bool]:
         _, tokens, special, (labels, confidences, details, flags) = reply
@@ -86,17 +133,21 @@ class ReleaseQuestion:
             return self._texts[label], False
         next(details)
         if label == len(self._texts):
-            self._texts.append(self._link.text(self._number, label) or "")
+            self._met(self._link.text(self._number, label) or "")
         return self._texts[label], next(flags) >= FINISHED
 
     def label(self, answer: object) -> int | None:
         """The label of a string that the episode revealed. Raises LookupError for any other."""
         if answer is None or (type(answer) is str and answer in NO_ANSWER and answer not in self._texts):
             return None
-        try:
-            return self._texts.index(answer)  # type: ignore[arg-type]
-        except ValueError:
-            raise LookupError from None
+        if type(answer) is not str or answer not in self._labels:
+            raise LookupError
+        return self._labels[answer]
+
+
+@lru_cache(maxsize=4096)
+def _decoded(text: bytes, size: int) -> str:
+    return text[:size].decode()
 
 
 class ReleaseCandidate:
@@ -119,11 +170,14 @@ class ReleaseCandidate:
     def prepare(self, job: dict[str, Any]) -> None:
         """Nothing is shared: every episode makes a controller of its own."""
 
-    def play(self, link: _Link, number: int, job: dict[str, Any]) -> int | None:
+    def play(self, link: Link, number: int, job: dict[str, Any]) -> int | None:
         """Play one episode to its answer's label; raises Broken for a string that no branch answered."""
         question = ReleaseQuestion(link, number, job["interval"], job["episodes"][number][2])
         controller = self._controller(config=self.schedule(job["beta"], job["settings"]))
-        answer = controller.solve(question)
+        try:
+            answer = controller.solve(question)
+        finally:
+            question.tell()
         try:
             return question.label(answer)
         except LookupError:

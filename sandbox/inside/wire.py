@@ -14,14 +14,16 @@ Every frame is a header of four unsigned 32-bit numbers (five in a reply) and th
 for FAIL. `count` is the number of branches (BRANCH, READ, IN_TURN: to open; otherwise as many entries of the branch
 list), for NOTE and FAIL the number of text bytes. The list of a ROUNDS call begins with five entries of its own: most,
 burst, widen, leader (a label, −1 for none) and through (0 or 1); then comes twice each branch's number, plus one if it
-is fast. Of one episode a frame holds PRUNE and NOTE entries and then at most one other, which alone is replied to
-(ANSWER and FAIL are not). Before the first frame the host sends the job as one text frame.
+is fast. TAKEN has a list of the branches that were taken from, in order. Of one episode a frame holds at most one TAKEN
+entry, PRUNE and NOTE entries, and then at most one other, which alone is replied to (ANSWER and FAIL are not). Before
+the first frame the host sends the job as one text frame.
 """
 
 import json
 import os
 import struct
 from array import array
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sandbox.link import Rows
@@ -37,6 +39,13 @@ ROUNDS_HEAD, ROUNDS_TOLD_HEAD = 5, 4
 """Entries of its own that the list of a ROUNDS call begins with, and that its details begin with."""
 ROUNDS_TOLD, IN_TURN_TOLD = -2, -3
 """What stands in the place of a plain call's number of details."""
+RECORD = struct.Struct("<iBB122s")
+"""One interval of a sealed branch: its cost, 1 for the branch's last, the size of its answer's text, and the text."""
+RECORD_TEXT = 122
+"""Bytes of an answer's text in a record at most."""
+SEALED = -1
+"""In the place of a label among a reply's texts: in the place of the spelling are the branches that come sealed, whose
+pipes' reading ends travel with the reply, in the order in which they are named."""
 MANY = 1 << 30
 """More branches, rounds or intervals than any world has, and few enough for the wire."""
 
@@ -72,10 +81,10 @@ def pack_calls(calls: "array[int]", branches: "array[int]", text: bytes) -> byte
     return b"".join((header, calls.tobytes(), branches.tobytes(), text))
 
 
-def read_reply(descriptor: int) -> Reply:
-    """Wait for the host's next reply; raises Closed if there is none to come."""
+def read_reply(descriptor: int, first: Callable[[int, int], bytes] | None = None) -> Reply:
+    """Wait for the host's next reply; raises Closed if there is none to come. `first` reads in the place of os.read."""
     # One system call for nearly every frame: nothing follows a reply before the worker has sent its next frame.
-    data = os.read(descriptor, _AT_ONCE)
+    data = (first or os.read)(descriptor, _AT_ONCE)
     if len(data) < REPLY.size:
         data += read_exactly(descriptor, REPLY.size - len(data))
     replies, targets, detailed, text_bytes, has_confidences = REPLY.unpack_from(data)

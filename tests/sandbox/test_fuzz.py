@@ -1,6 +1,7 @@
 """The host under arbitrary bytes from a worker: always a typed end, never an exception, a hang or endless memory."""
 
 import json
+import os
 import random
 import socket
 import struct
@@ -26,6 +27,7 @@ from sandbox.inside import zygote
 from sandbox.inside.wire import HEADER, MAX_FRAME
 from sandbox.playing import Player, Repeat, Settings
 from sandbox.quoting import MAX_QUOTED, quoted
+from sandbox.sealing import Sealer
 from sandbox.status import Status
 from sandbox.streams import FrameReader, Malformed
 
@@ -95,13 +97,28 @@ def test_frames_that_are_nearly_right(grid: Grid, seed: int, show: bool) -> None
         for episode in rng.sample(range(3), rng.randint(1, 3)):
             for _ in range(rng.randint(0, 2)):
                 note = bytes(rng.randrange(256) for _ in range(rng.randint(0, 9)))
-                kind = rng.choice([(Op.PRUNE, rng.randint(-1, 5), 0), (Op.NOTE, 0, len(note))])
+                told = [rng.randint(-1 if rng.random() < 0.1 else 0, 3) for _ in range(rng.randint(0, 4))]
+                kind = rng.choice(
+                    [(Op.PRUNE, rng.randint(-1, 5), 0), (Op.NOTE, 0, len(note)), (Op.TAKEN, 0, len(told))]
+                )
                 calls.append((episode, *kind))
                 text += note if kind[0] == Op.NOTE else b""
+                branches += told if kind[0] == Op.TAKEN else []
             op = rng.choice(list(Op))
             count = rng.randint(0, 5)
-            if op in (Op.CONTINUE, Op.FINISH, Op.PROBE):
+            if op in (Op.CONTINUE, Op.FINISH, Op.PROBE, Op.TAKEN):
                 branches += [rng.randint(-1, 5) for _ in range(count)]
+            elif op is Op.ROUNDS:
+                asked = [
+                    rng.randint(0, 9),
+                    rng.randint(0, 3),
+                    rng.choice((0, 0, 1, -1)),
+                    rng.randint(-2, 4),
+                    rng.choice((0, 0, 1, 2)),
+                ]
+                listed = [rng.choice((rng.randint(-1, 9), 1 << 30)) for _ in range(count)]
+                branches += asked + listed
+                count += len(asked)
             elif op in (Op.NOTE, Op.FAIL):
                 text += b"x" * count
             calls.append((episode, int(op), rng.randint(-2, 9), count))
@@ -110,8 +127,18 @@ def test_frames_that_are_nearly_right(grid: Grid, seed: int, show: bool) -> None
 
 
 def _serve_all(grid: Grid, frames: list[bytes], show: bool) -> None:
+    """With branches that are asked for, and with branches that are sealed."""
+    _serve_on(Episodes(grid, Terms(), 2), None, frames, show)
+    before = len(os.listdir("/proc/self/fd"))
+    episodes = Episodes(grid, Terms(repeats_last=True), 2)
+    sealer = Sealer(episodes)
+    _serve_on(episodes, sealer, frames, show)
+    sealer.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def _serve_on(episodes: Episodes, sealer: Sealer | None, frames: list[bytes], show: bool) -> None:
     """Serve frames of two workers alternately, as the player does: one whose frame was broken is not heard again."""
-    episodes = Episodes(grid, Terms(), 2)
     order = [np.arange(4, dtype=np.int32)] * 3
     for group in (0, 1):
         episodes.begin(group, order, traced=group == 0)
@@ -120,19 +147,22 @@ def _serve_all(grid: Grid, frames: list[bytes], show: bool) -> None:
         group = number % 2
         if group not in heard:
             continue
-        replies, broken = serving.serve(episodes, [Frame(group, data)], show_answers=show)
+        replies, broken = serving.serve(episodes, [Frame(group, data)], show_answers=show, seals=sealer)
         assert set(replies) <= {group}
         for wrong in broken:
             assert wrong.group == group
             heard.discard(group)
     for group in (0, 1):
         for episode in episodes.running(group).tolist():
+            if sealer is not None:
+                sealer.charge(episode)
             episodes.fail(episode, Status.PROTOCOL_ERROR, "x")
         result = episodes.result(group)
         assert set(result.status.tolist()) <= set(Status)
         assert (result.branches <= 4).all()
         assert (result.tokens >= 0).all()
-        assert (result.tokens <= 4 * 25).all()
+        # A finished branch may be told again and again, at a price.
+        assert sealer is not None or (result.tokens <= 4 * 25).all()
     assert episodes.traces.take(slice(0, 3)).num_rows < 10_000
 
 
