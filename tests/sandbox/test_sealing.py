@@ -138,10 +138,12 @@ def test_taking_without_telling_is_found_out_and_charged(path: Path, size: int) 
     assert set(honest.column("status").to_pylist()) == {"ok"}
     # Those that came sealed with something; the others had nothing to look at.
     assert "protocol_error" in set(episodes.column("status").to_pylist()) <= {"ok", "protocol_error"}
-    for found, fair in zip(episodes.to_pylist(), honest.to_pylist(), strict=True):
+    pairs = list(zip(episodes.to_pylist(), honest.to_pylist(), strict=True))
+    for found, fair in pairs:
         assert (found["tokens"] == fair["tokens"]) if found["status"] == "ok" else not found["correct"]
-    spent, fair = (sum(table.column("tokens").to_pylist()) for table in (episodes, honest))
-    assert spent > fair
+    # Their process ends with them, so that some have not begun.
+    assert all(found["tokens"] >= fair["tokens"] for found, fair in pairs if found["branches"])
+    assert any(found["tokens"] > fair["tokens"] for found, fair in pairs)
     assert any("took" in why for why in episodes.column("why").drop_null().to_pylist())
 
 
