@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import serving
+from sandbox import frames, serving
 from sandbox.backends import docker
 from sandbox.backends.base import Backend, Limits
 from sandbox.backends.bubblewrap import BubblewrapBackend
@@ -93,7 +93,7 @@ def test_without_the_checks_of_frames_forged_ones_reach_the_rules(
     bubblewrap: Backend, targets: World, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     assert _why(BY_NAME[name], bubblewrap, targets) == ""
-    monkeypatch.setattr(serving, "_wrong", lambda *_: {})
+    monkeypatch.setattr(frames, "_wrong", lambda *_: {})
     case = BY_NAME[name]
     try:
         why = _why(replace(case, limits=replace(case.limits, reply_seconds=3.0)), bubblewrap, targets)
