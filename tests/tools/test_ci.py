@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = """
+setup-dev: ; @:
 test: ; @echo '===== 3 passed, 1 warning in 0.12s ====='
 lint: ; @echo 'envdata/grid.py:1: error: no' && exit 1
 run: ; @echo 'frontier: 4 points'
@@ -25,38 +26,101 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ci(project: Path, *suites: str) -> tuple[int, list[str]]:
-    """The exit code, and the lines of the table."""
+def ci(project: Path, *suites: str, **variables: str) -> tuple[int, list[str], str]:
+    """The exit code, the lines of the table and what follows them, and all that was printed before."""
     done = subprocess.run(
         [".ci/run", *suites],
         cwd=project,
-        env={"PATH": os.environ["PATH"], "AUTOTTS_CI_CACHE": str(project / "cache"), "AUTOTTS_PUBLISHED": ""},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(project),
+            "AUTOTTS_CI_CACHE": str(project / "cache"),
+            "AUTOTTS_PUBLISHED": "",
+            **variables,
+        },
         capture_output=True,
         text=True,
         timeout=60,
     )
-    return done.returncode, done.stdout.partition("######## summary")[2].splitlines()[1:]
+    printed, _, table = done.stdout.partition("######## summary")
+    return done.returncode, table.splitlines()[1:], printed
+
+
+def python(project: Path, script: str) -> None:
+    """What suites find as the environment's Python."""
+    path = project / ".venv/bin/python"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
 
 
 def test_all_passed(project: Path) -> None:
-    code, table = ci(project, "test", "run")
+    code, table, _ = ci(project, "test", "run")
     assert code == 0
     assert [line.split()[:2] for line in table] == [["test", "passed"], ["run", "passed"]]
-    assert table[0].endswith("3 passed, 1 warning in 0.12s ")
+    assert table[0].endswith("3 passed, 1 warning in 0.12s")
     assert table[1].endswith("frontier: 4 points")
 
 
-def test_the_first_failure_stops_and_the_table_is_still_printed(project: Path) -> None:
-    code, table = ci(project, "test", "lint", "run")
+def test_a_failure_keeps_no_other_suite_from_running(project: Path) -> None:
+    code, table, _ = ci(project, "test", "lint", "run")
     assert code == 1
     assert table[0].startswith("test        passed ")
     assert table[1].startswith("lint        FAILED ")
-    assert table[2].startswith("run         not run ")
-    assert table[2].endswith("after the failure of lint")
+    assert table[2].startswith("run         passed ")
+
+
+def test_what_failed_in_pytest_is_named_below_the_table(project: Path) -> None:
+    python(project, "echo 'FAILED tests/test_x.py::test_y - assert 1 == 2'; echo '=== 1 failed in 1s ==='; exit 1")
+    code, table, _ = ci(project, "slow", "run")
+    assert code == 1
+    assert [line.split()[:2] for line in table[:2]] == [["slow", "FAILED"], ["run", "passed"]]
+    assert table[2:] == ["", "FAILED tests/test_x.py::test_y - assert 1 == 2"]
+
+
+def test_when_time_is_up_what_runs_is_stopped_and_nothing_more_is_started(project: Path) -> None:
+    (project / "Makefile").write_text("test: ; @echo started && sleep 30\n")
+    code, table, printed = ci(project, "test", "run", AUTOTTS_CI_SECONDS="1")
+    assert code == 1
+    assert "started\n" in printed
+    assert table[0].startswith("test        FAILED ")
+    assert "stopped after 1 s: make test" in table[0]
+    assert table[1].startswith("run         not run ")
+    assert table[1].endswith("1 s are over")
+
+
+def test_a_step_of_a_suite_has_a_limit_of_its_own(project: Path) -> None:
+    (project / "Makefile").write_text(MAKEFILE.replace("test: ;", "test: ; @sleep 30;"))
+    code, table, _ = ci(project, "test", "run", AUTOTTS_CI_SUITE_SECONDS="1")
+    assert code == 1
+    assert table[0].startswith("test        FAILED ")
+    assert "stopped after 1 s" in table[0]
+    assert table[1].startswith("run         passed ")
+
+
+def test_the_model_is_prepared_while_slow_tests_wait(project: Path) -> None:
+    prepare = project / "tools/real-model/prepare.sh"
+    prepare.parent.mkdir()
+    prepare.write_text('#!/bin/sh\nmkdir -p "$1"\necho "call $(wc -l <calls)"\necho >>calls\n')
+    prepare.chmod(0o755)
+    (project / "calls").touch()
+    python(project, 'while [ ! -s calls ]; do sleep 0.1; done; echo "$* with $AUTOTTS_REAL_MODEL"')
+    code, table, printed = ci(project, "slow", "vllm")
+    assert code == 0
+    assert [line.split()[:2] for line in table] == [["slow", "passed"], ["vllm", "passed"]]
+    *_, said, first, second, tested, _ = printed.splitlines()
+    assert (said, first, second) == ("prepared ahead:", "call 0", "call 1")
+    assert tested.endswith(f"-m vllm with {project}/.cache/autotts/real-model")
+    # Nobody but its suite needs it.
+    (project / "calls").write_text("")
+    python_of = project / ".venv/bin/python"
+    python_of.write_text("#!/bin/sh\nsleep 1\n")
+    assert ci(project, "slow")[0] == 0
+    assert (project / "calls").read_text() == ""
 
 
 def test_a_suite_that_cannot_run_here_says_why_and_is_no_failure(project: Path) -> None:
-    code, table = ci(project, "published", "test")
+    code, table, _ = ci(project, "published", "test")
     assert code == 0
     assert table[0].startswith("published   skipped ")
     assert table[0].endswith("AUTOTTS_PUBLISHED is not set, and ../shared/published is not there")
@@ -74,8 +138,7 @@ def test_an_interruption_is_in_the_table(project: Path) -> None:
         start_new_session=True,
     )
     assert running.stdout
-    while "started" not in running.stdout.readline():
-        pass
+    assert "started\n" in iter(running.stdout.readline, "")
     os.killpg(running.pid, signal.SIGTERM)
     printed, _ = running.communicate(timeout=60)
     assert running.returncode == 130
@@ -89,11 +152,8 @@ def test_a_suite_that_does_not_exist(project: Path) -> None:
 @pytest.mark.parametrize("code", [1, 2, 5])
 def test_whatever_pytest_says_but_success_is_a_failure(project: Path, code: int) -> None:
     """5 is what pytest answers when no test was collected."""
-    python = project / ".venv/bin/python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\necho "$@"\nexit {code}\n')
-    python.chmod(0o755)
-    status, table = ci(project, "slow")
+    python(project, f'echo "$@"; exit {code}')
+    status, table, _ = ci(project, "slow")
     assert status == 1
     assert table[0].startswith("slow        FAILED ")
     assert "--no-skips" in table[0].split()
