@@ -18,7 +18,7 @@ from sandbox.backends import diagnosis
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-# A shell that starts its work in the background makes it deaf to Ctrl-C, and all that it starts, for good. Tests press it.
+# A shell that starts its work in the background makes it deaf to Ctrl-C, with all that it starts. Tests press it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
