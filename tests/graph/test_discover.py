@@ -12,7 +12,7 @@ from graph.cli import main
 from graph.history import load
 from graph.settings import RunSettings
 from tests.graph.conftest import SHORT
-from tests.graph.running import autotts, files
+from tests.graph.running import autotts, files, here
 from tests.graph.small import write_small
 
 
@@ -58,34 +58,34 @@ def test_the_frontier_is_not_beaten_by_any_point_of_the_run(finished: Path) -> N
 
 
 def test_jobs_and_being_resumed_after_the_end_change_nothing(
-    tmp_path: Path, options: tuple[object, ...], finished: Path
+    tmp_path: Path, options: tuple[object, ...], finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
     done = autotts("discover", *options, "--jobs", 2, "--out", run, "--json")
     assert done.returncode == 0, done.stderr
     assert files(run) == files(finished)
-    again = autotts("discover", "--resume", run, "--json")
-    assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout) == json.loads(done.stdout.splitlines()[-1])
+    again = here(capsys, "discover", "--resume", run, "--json")
+    assert json.loads(again.out) == json.loads(done.stdout.splitlines()[-1])
     assert files(run) == files(finished)
 
 
-def test_a_resume_with_another_value_is_refused_and_names_it(finished: Path) -> None:
-    refused = autotts("discover", "--resume", finished, "--seed", 7)
-    assert refused.returncode == 1
-    assert refused.stderr.splitlines()[-1] == (
+def test_a_resume_with_another_value_is_refused_and_names_it(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = here(capsys, "discover", "--resume", finished, "--seed", 7, code=1)
+    assert refused.err.splitlines()[-1] == (
         "Error: seed: the run began with 0, and cannot go on with 7; start a new run for that"
     )
 
 
-def test_a_resume_with_another_grid_is_refused_and_names_it(tmp_path: Path) -> None:
+def test_a_resume_with_another_grid_is_refused_and_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     grid, run = write_small(tmp_path / "grid.parquet"), tmp_path / "run"
-    done = autotts("discover", "--grid", grid, *SHORT, "--rounds", 1, "--candidates", 1, "--out", run, "--quiet")
-    assert done.returncode == 0, done.stderr
+    here(capsys, "discover", "--grid", grid, *SHORT, "--rounds", 1, "--candidates", 1, "--out", run, "--quiet")
     write_small(grid, seed=5)
-    refused = autotts("discover", "--resume", run)
-    assert refused.returncode == 1
-    assert f"the content of {grid}" in refused.stderr
+    refused = here(capsys, "discover", "--resume", run, code=1)
+    assert f"the content of {grid}" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,11 @@ def test_what_a_user_can_mend_ends_in_one_line(
     assert says in capsys.readouterr().err
 
 
-def test_a_folder_that_holds_a_run_is_not_started_anew(finished: Path, options: tuple[object, ...]) -> None:
-    refused = autotts("discover", *options, "--out", finished)
-    assert refused.returncode == 1
-    assert f"{finished} holds a run already; go on with it by --resume {finished}" in refused.stderr
+def test_a_folder_that_holds_a_run_is_not_started_anew(
+    finished: Path, options: tuple[object, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = here(capsys, "discover", *options, "--out", finished, code=1)
+    assert f"{finished} holds a run already; go on with it by --resume {finished}" in refused.err
 
 
 def test_answers_reach_neither_the_critique_nor_the_proposals(finished: Path) -> None:

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.graph.running import autotts, command, files
+import pytest
+
+from tests.graph.running import autotts, command, files, here
 
 PATIENCE = 120.0
 """Seconds that a moment may take to come."""
@@ -86,7 +88,9 @@ def test_nothing_that_a_killed_run_started_lives_on(tmp_path: Path, options: tup
         time.sleep(0.1)
 
 
-def test_two_processes_cannot_go_on_with_one_run(tmp_path: Path, options: tuple[object, ...]) -> None:
+def test_two_processes_cannot_go_on_with_one_run(
+    tmp_path: Path, options: tuple[object, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
     process = start("discover", *options, "--out", run, "--quiet")
     try:
@@ -94,9 +98,8 @@ def test_two_processes_cannot_go_on_with_one_run(tmp_path: Path, options: tuple[
             assert process.poll() is None
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGSTOP)
-        second = autotts("discover", "--resume", run)
-        assert second.returncode == 1
-        assert "another process is going on with this run" in second.stderr
+        second = here(capsys, "discover", "--resume", run, code=1)
+        assert "another process is going on with this run" in second.err
     finally:
         process.kill()
         process.wait()
