@@ -39,6 +39,8 @@ class Toy:
     """How long a sampling request takes."""
     holds: bool = False
     """Sampling requests get no reply until this is changed."""
+    together: int = 1
+    """Nor until so many of them were served at once."""
     gone_after: int | None = None
     """After so many sampling requests, connections end without a reply."""
     busy: int = 0
@@ -171,7 +173,7 @@ def application(toy: Toy) -> Starlette:
         toy.most = max(toy.most, toy.active)
         try:
             waited = 0.0
-            while toy.holds or waited < toy.seconds:
+            while toy.holds or toy.most < toy.together or waited < toy.seconds:
                 if await request.is_disconnected():
                     toy.left += 1
                     return Response(status_code=499)

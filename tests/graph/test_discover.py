@@ -78,9 +78,7 @@ def test_a_resume_with_another_value_is_refused_and_names_it(
     )
 
 
-def test_a_resume_with_another_grid_is_refused_and_names_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_resume_with_another_grid_is_refused_and_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grid, run = write_small(tmp_path / "grid.parquet"), tmp_path / "run"
     here(capsys, "discover", "--grid", grid, *SHORT, "--rounds", 1, "--candidates", 1, "--out", run, "--quiet")
     write_small(grid, seed=5)

@@ -225,11 +225,12 @@ def test_when_tries_run_out_it_says_so(serve: Serve, journal: Journal) -> None:
     assert len(server.requests) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", KINDS[:2])
 def test_silence_and_a_slow_drip_come_to_an_end(serve: Serve, journal: Journal, spec: str) -> None:
-    drip = replace(CODE, text="x" * 400 * 50, pause=0.05)
-    serve(in_turn(drip, replace(CODE, pause=1.0), CODE))
-    (proposal,) = made(spec, Conduct(timeout=0.4, retries=2)).propose(BRIEF, journal)
+    drip = replace(CODE, text="x" * 400 * 50, pause=0.1)
+    serve(in_turn(drip, replace(CODE, pause=2.5), CODE))
+    (proposal,) = made(spec, Conduct(timeout=1.0, retries=2)).propose(BRIEF, journal)
     assert proposal.source == SOUND
     failed = [event for event in journal.events() if event["event"] == "failed"]
     assert "had not finished" in failed[0]["why"]

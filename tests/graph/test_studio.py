@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -118,4 +119,7 @@ def test_the_server_of_langgraph_runs_it(tmp_path: Path, grids: tuple[Path, Path
         assert (tmp_path / "run" / "result.json").exists()
     finally:
         server.terminate()
-        server.wait(30)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)

@@ -131,7 +131,7 @@ def test_serve_until_told_to_end(model: list[str], toy: Toy, tmp_path: Path) -> 
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 if httpx.get(f"{url}/health").status_code == 200:
@@ -147,11 +147,15 @@ def test_serve_until_told_to_end(model: list[str], toy: Toy, tmp_path: Path) -> 
         with pytest.raises(openai.APITimeoutError):
             sdk.with_options(timeout=1).chat.completions.create(model="cmc", messages=asked)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
     finally:
         process.kill()
     assert "secret" not in said
     assert "Traceback" not in said
+    # It notices at its next look that nobody is there.
+    deadline = time.monotonic() + 10
+    while toy.active and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert toy.active == 0
 
 

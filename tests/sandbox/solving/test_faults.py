@@ -62,16 +62,16 @@ def test_a_busy_server_is_asked_again(solve: Solve, toy: Toy) -> None:
 
 def test_a_slow_server_ends_with_the_requests_time(solve: Solve, toy: Toy) -> None:
     toy.holds = True
-    with pytest.raises(SolveError, match=r"did not answer within 0\.3 s"):
-        solve("sc", retries=0, timeout=0.3)
+    with pytest.raises(SolveError, match=r"did not answer within 1 s"):
+        solve("sc", retries=0, timeout=1.0)
     toy.holds = False
     _settled(toy)
 
 
 def test_an_episode_ends_in_time_and_leaves_no_branch(solve: Solve, toy: Toy) -> None:
     toy.holds = True
-    with pytest.raises(SolveError, match=r"no answer within 0\.5 s"):
-        solve("sc", seconds=0.5)
+    with pytest.raises(SolveError, match=r"no answer within 2 s"):
+        solve("sc", seconds=2.0)
     _settled(toy)
     assert toy.left >= 8
     assert not solve_ok(solve, toy).failed_by
@@ -88,7 +88,7 @@ def test_a_cancelled_question_leaves_no_branch(url: str, toy: Toy) -> None:
     async def run() -> None:
         async with Solver(served(url, "toy"), asking(), sandbox="process") as solver:
             solving = asyncio.ensure_future(solver.solve(QUESTION, "sc"))
-            while not toy.active:
+            while toy.active < 8:
                 await asyncio.sleep(0.01)
             solving.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -106,13 +106,13 @@ def test_a_cancelled_question_leaves_no_branch(url: str, toy: Toy) -> None:
         ("b = episode.branch(4)\nraise RuntimeError('boom')", Status.EXCEPTION, "boom"),
         ("b = episode.branch(4)\nimport os\nos._exit(3)", Status.PROTOCOL_ERROR, "exit status 3"),
         ("b = episode.branch(4)\nreturn 'forty-two'", Status.CONTRACT_ERROR, "not None or an Answer"),
-        ("b = episode.branch(4)\nwhile True: pass", Status.TIMEOUT, "did not act within 0.5 s"),
+        ("b = episode.branch(4)\nwhile True: pass", Status.TIMEOUT, "did not act within 1.5 s"),
     ],
 )
 def test_a_controller_that_dies_in_the_middle(body: str, status: Status, why: str, solve: Solve, toy: Toy) -> None:
     toy.ways = "ab"
     fallen = solve(
-        controller(body), limits=Limits(reply_seconds=0.5), ask=asking(interval=40), on_failure="majority"
+        controller(body), limits=Limits(reply_seconds=1.5), ask=asking(interval=40), on_failure="majority"
     )  # fmt: skip
     assert (fallen.answer, fallen.status, fallen.failed_by) == ("42", status, "controller")
     assert why in str(fallen.why)
@@ -131,9 +131,9 @@ def test_a_file_that_does_not_compile(solve: Solve) -> None:
 
 
 def test_waiting_for_the_model_is_not_the_controllers_time(solve: Solve, toy: Toy) -> None:
-    toy.seconds = 0.4
+    toy.seconds = 0.9
     body = "b = episode.branch(2)\nepisode.advance(b)\nepisode.finish(b)\nreturn b[0].answer"
-    solution = solve(controller(body), limits=Limits(reply_seconds=0.3, repeat_seconds=0.5))
+    solution = solve(controller(body), limits=Limits(reply_seconds=0.8, repeat_seconds=1.6))
     assert solution.status == Status.OK
 
 

@@ -98,7 +98,7 @@ def test_costs_are_what_the_server_counted(solve: Solve, toy: Toy) -> None:
 
 
 def test_branches_of_one_call_decode_in_parallel(solve: Solve, toy: Toy) -> None:
-    toy.seconds = 0.2
+    toy.together = 8
     solve(controller("b = episode.branch(8)\nreturn majority(x.answer for x in b)"))
     assert toy.most == 8
 

@@ -1,6 +1,7 @@
 """A coding agent sees its workspace and its model, and nothing that it could cheat with."""
 
 import json
+import os
 import socket
 import sys
 import threading
@@ -170,12 +171,14 @@ def test_an_agent_that_leaves_nothing_is_told_of(tmp_path: Path, planted: Path, 
 
 
 def test_an_agent_that_does_not_end_is_stopped_with_all_it_started(tmp_path: Path, planted: Path) -> None:
-    words = "echo begun > idea.md; (setsid sleep 4711 &) ; sleep 4711"
+    # Nobody else on this machine sleeps for as long.
+    long = str(10**6 + os.getpid())
+    words = f"echo begun > idea.md; (setsid sleep {long} &) ; sleep {long}"
     context, evaluator = context_of(tmp_path, planted, "agent-command", agent(words), agent_minutes=0.03)
     with evaluator, pytest.raises(ExplorerError, match=r"was stopped after 0.03 minutes"):
         run(context)
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _readable(path)]
-    assert not any(b"sleep\x004711" in line for line in lines)
+    assert not any(f"sleep\0{long}".encode() in line for line in lines)
 
 
 def _readable(path: Path) -> bool:
