@@ -17,6 +17,7 @@ from envdata.collect.engine import (
     Conversation,
     Decoded,
     EngineFacts,
+    EngineGoneError,
     QuestionFailedError,
     Sampling,
     Usage,
@@ -32,6 +33,7 @@ class FinalAnswers:
         """`thinking` names the tags to put around what a server sends apart from the answer as its reasoning."""
         self._client, self._chat, self._thinking = client, chat, thinking
         self._limit = "max_tokens"
+        self._streams = False
 
     @property
     def usage(self) -> Usage:
@@ -42,10 +44,17 @@ class FinalAnswers:
         """Ask for one short answer, and see that it comes with a count of its tokens."""
         if self._chat:
             await self._name_of_limit()
+        trial: Asked = Conversation("Say yes.") if self._chat else "Say yes."
         try:
-            await self._one("Say yes." if not self._chat else Conversation("Say yes."), Sampling(max_tokens=16), 1)
+            await self._one(trial, Sampling(max_tokens=16), 1)
         except QuestionFailedError as error:
             raise CollectError(f"a test request failed: {error}") from None
+        self._streams = True
+        try:
+            # Streaming serves to count tokens while they are written, and nothing else.
+            await self._one(trial, Sampling(max_tokens=16), 1)
+        except (CannotContinueError, EngineGoneError, QuestionFailedError):
+            self._streams = False
         name, version = await self._client.identity()
         return EngineFacts(name, version, None)
 
@@ -76,6 +85,7 @@ class FinalAnswers:
             "top_p": openai.omit if sampling.top_p is None else sampling.top_p,
             "stop": list(sampling.stop) or openai.omit,
             "seed": seed,
+            "streamed": self._streams,
             "extra_body": {name: value for name, value in extra.items() if value is not None},
         }
         choices: list[tuple[str, str | None]]

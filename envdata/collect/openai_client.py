@@ -4,11 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import httpx2
 import openai
 from openai.types import Completion
 from openai.types.chat import ChatCompletion
 
 from envdata.collect.engine import CollectError, EngineGoneError, QuestionFailedError, Usage
+from envdata.collect.openai_streams import CutError, NoStreamError, SentError, join
+
+SECONDS_TO_TRY_AGAIN = 0.5
+"""Before a reply that was cut off is asked for once more; doubled each time."""
 
 _FINAL_STATUSES = {401: "refuses the key", 403: "forbids the request", 404: "does not know the model or the path"}
 
@@ -35,22 +40,32 @@ class Client:
         self.url, self.model, self.timeout = url, model, timeout
         self.usage = Usage()
         self._sdk = openai.AsyncOpenAI(base_url=url, api_key=api_key, timeout=timeout, max_retries=retries)
+        self._retries = retries
         self._traces = asyncio.Semaphore(concurrency)
         self._probes = asyncio.Semaphore(concurrency)
 
-    async def complete(self, *, probing: bool = False, **arguments: Any) -> Completion:
-        """POST /completions. Raises CollectError; QuestionFailedError where only this request is refused."""
+    async def complete(self, *, probing: bool = False, streamed: bool = False, **arguments: Any) -> Completion:
+        """POST /completions. Raises CollectError; QuestionFailedError where only this request is refused.
+
+        A `streamed` reply is the same one, whose tokens are counted in `usage.under_way` while they are written.
+        """
         async with self._probes if probing else self._traces:
-            reply = await self._try(lambda: self._sdk.completions.create(model=self.model, **arguments))
+            if streamed:
+                reply = Completion.construct(**await self._streamed(self._sdk.completions, arguments))
+            else:
+                reply = await self._try(lambda: self._sdk.completions.create(model=self.model, **arguments))
         if not isinstance(reply, Completion) or not isinstance(reply.choices, list):
             raise QuestionFailedError(f"{self.url} sent what is not a completion")
         self._count(reply.usage)
         return reply
 
-    async def chat(self, **arguments: Any) -> ChatCompletion:
+    async def chat(self, *, streamed: bool = False, **arguments: Any) -> ChatCompletion:
         """POST /chat/completions, likewise."""
         async with self._traces:
-            reply = await self._try(lambda: self._sdk.chat.completions.create(model=self.model, **arguments))
+            if streamed:
+                reply = ChatCompletion.construct(**await self._streamed(self._sdk.chat.completions, arguments))
+            else:
+                reply = await self._try(lambda: self._sdk.chat.completions.create(model=self.model, **arguments))
         if not isinstance(reply, ChatCompletion) or not isinstance(reply.choices, list):
             raise QuestionFailedError(f"{self.url} sent what is not a chat completion")
         self._count(reply.usage)
@@ -90,6 +105,48 @@ class Client:
     async def close(self) -> None:
         """Close the connections."""
         await self._sdk.close()
+
+    async def _streamed(self, api: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Ask for a stream, again where it is cut off, and give the whole reply as the API writes it."""
+        tried = 0
+        while True:
+            try:
+                return await self._try(lambda: self._stream(api, arguments))
+            except NoStreamError as error:
+                raise QuestionFailedError(f"{self.url} was asked for a stream, but {error}") from None
+            except CutError as error:
+                tried += 1
+                if tried > self._retries or (isinstance(error, SentError) and error.final):
+                    if isinstance(error, SentError):
+                        raise QuestionFailedError(f"{self.url} broke a reply off: {error}") from None
+                    raise EngineGoneError(
+                        f"{self.url} did not send a reply to its end ({error}); see its log, and start the same "
+                        "command again"
+                    ) from None
+            await asyncio.sleep(SECONDS_TO_TRY_AGAIN * 2 ** (tried - 1))
+
+    async def _stream(self, api: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+        written = 0
+
+        def count(tokens: int) -> None:
+            nonlocal written
+            written += tokens
+            self.usage.under_way += tokens
+
+        request = api.with_streaming_response.create(
+            model=self.model, stream=True, stream_options={"include_usage": True}, **arguments
+        )
+        try:
+            # Until the first line the SDK's own limit holds, then this one: its own would be for each line anew.
+            async with request as reply, asyncio.timeout(self.timeout):
+                return await join(reply.iter_lines(), count)
+        except httpx2.HTTPError as error:
+            raise CutError(str(error) or type(error).__name__) from None
+        except TimeoutError:
+            raise CutError(f"not within the {self.timeout:g} s of --timeout") from None
+        finally:
+            # Either in `decoded` from now on, or lost.
+            self.usage.under_way -= written
 
     async def _try(self, request: Callable[[], Awaitable[_R]]) -> _R:
         try:

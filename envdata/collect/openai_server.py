@@ -21,6 +21,7 @@ from envdata.collect.engine import (
     Conversation,
     Decoded,
     EngineFacts,
+    EngineGoneError,
     Prompt,
     QuestionFailedError,
     Sampling,
@@ -53,6 +54,7 @@ class OpenAIServer:
         self._template = template
         self._by_ids = True
         self._several = True
+        self._streams = False
         self._logprobs = 0
         self._encoded: dict[tuple[str, bool], Prompt] = {}
 
@@ -72,6 +74,7 @@ class OpenAIServer:
         except (LookupError, QuestionFailedError) as error:
             raise CannotContinueError(f"{why} ({error}); {out}") from None
         self._several = await self._draws_several()
+        self._streams = await self._draws_in_a_stream()
         name, version = await self._client.identity()
         return EngineFacts(name, version, "token ids" if self._by_ids else "text")
 
@@ -110,6 +113,15 @@ class OpenAIServer:
         reply = await self._client.complete(prompt=TRIALS[0], n=2, max_tokens=1, temperature=1.0, seed=1)
         return len(reply.choices) == 2
 
+    async def _draws_in_a_stream(self) -> bool:
+        """Whether a trace may be streamed, which serves to count its tokens while it is written and nothing else."""
+        try:
+            prompt = await self._tokenised(TRIALS[0], start=True)
+            drawn = await self._draw(prompt, 0, 2, Sampling(1.0, max_tokens=4), seed=1, streamed=True)
+        except (QuestionFailedError, EngineGoneError):
+            return False
+        return len(drawn) == 2
+
     async def prompt(self, asked: Asked) -> Prompt:
         """Let the server write out and tokenise what is asked, as far as it can."""
         if isinstance(asked, str):
@@ -130,7 +142,9 @@ class OpenAIServer:
         prompt = await self.prompt(asked)
         most = TRACES_A_REQUEST if self._several else 1
         requests = [
-            asyncio.ensure_future(self._draw(prompt, first, min(most, count - first), sampling, seed))
+            asyncio.ensure_future(
+                self._draw(prompt, first, min(most, count - first), sampling, seed, streamed=self._streams)
+            )
             for first in range(0, count, most)
         ]
         try:
@@ -180,7 +194,7 @@ class OpenAIServer:
         await self._client.close()
 
     async def _draw(
-        self, prompt: Prompt, first: int, count: int, sampling: Sampling, seed: int
+        self, prompt: Prompt, first: int, count: int, sampling: Sampling, seed: int, *, streamed: bool = False
     ) -> list[tuple[int, Decoded]]:
         """Draw traces number `first` to `first + count - 1`, in as many requests as the server makes of it."""
         drawn: list[Decoded] = []
@@ -196,6 +210,7 @@ class OpenAIServer:
                 max_tokens=sampling.max_tokens,
                 stop=list(sampling.stop) or openai.omit,
                 logprobs=self._logprobs,
+                streamed=streamed,
                 extra_body={
                     **({"return_token_ids": True, "skip_special_tokens": False} if self._by_ids else {}),
                     **{name: value for name, value in extra.items() if value is not None},

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.envdata.collect.streams import events
+
 START = 2
 
 
@@ -35,6 +37,15 @@ class Behaviour:
     usage: bool = True
     newer: bool = False
     """Whether a chat must give its limit as max_completion_tokens."""
+    streams: bool = True
+    """Whether it knows streams; if not, it ignores that it is asked for one."""
+    stream_usage: bool = True
+    cuts: int = 0
+    """So many of the streamed traces are cut off after half of their events."""
+    breaks_off: dict[str, Any] | None = None
+    """An error that is sent after half of the events of a streamed trace."""
+    events_held_after: int | None = None
+    """After so many events of a streamed trace, no more are sent until this is changed."""
     one_completion: bool = False
     """One completion a request, whatever n says."""
     seconds: float = 0.0
@@ -207,9 +218,12 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
             sent = self.rfile.read(int(self.headers["Content-Length"]))
             if not sent:  # From a client that was cancelled.
                 return
-            reply = self._reply(json.loads(sent))
+            body = json.loads(sent)
+            reply = self._reply(body)
             if behaviour.dies_after is not None and len(behaviour.sampled()) > behaviour.dies_after:
                 self.close_connection = True
+            elif body.get("stream") and behaviour.streams and reply[0] == 200:
+                self._stream(body, reply[1])
             else:
                 self._send(*reply)
 
@@ -234,6 +248,32 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
                 while behaviour.holds_after is not None and position > behaviour.holds_after:
                     time.sleep(0.02)
             return 200, completion(body, behaviour)
+
+        def _stream(self, body: dict[str, Any], reply: dict[str, Any]) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            sent = list(events(reply, usage="usage" in reply and behaviour.stream_usage))
+            known = "What is" in _asked(body)
+            half = len(sent) // 2 if known and (behaviour.cuts or behaviour.breaks_off) else len(sent)
+            for number, event in enumerate(sent[:half]):
+                while known and behaviour.events_held_after is not None and number >= behaviour.events_held_after:
+                    time.sleep(0.02)
+                self._event(json.dumps(event))
+            if half == len(sent):
+                self._event("[DONE]")
+            elif behaviour.breaks_off:
+                self._event(json.dumps({"error": behaviour.breaks_off}))
+            else:
+                behaviour.cuts -= 1
+                self.close_connection = True
+                return
+            self.wfile.write(b"0\r\n\r\n")
+
+        def _event(self, content: str) -> None:
+            data = f"data: {content}\n\n".encode()
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
         def _send(self, status: int, content: object) -> None:
             data = json.dumps(content).encode()

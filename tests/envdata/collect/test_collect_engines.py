@@ -171,8 +171,8 @@ def test_final_answers_of_a_chat(url, behaviour, tmp_path, newer):
         assert row["final_answer"] == (re.findall(r"boxed\{(\d+)", row["text"]) or [""])[0]
     assert Grid.load(out).provenance["engine"]["continues"] is None
     assert {row["final_answer"] for row in rows} >= {"6", "20", "42"}
-    # A request each, or their tokens could not be told apart; and the trial.
-    assert len(behaviour.requests) == len(CHATS) * 7 + 2
+    # A request each, or their tokens could not be told apart; and the trials: the limit's name, a count, a stream.
+    assert len(behaviour.requests) == len(CHATS) * 7 + 3
 
 
 def test_final_answers_of_texts_are_those_of_a_grid_with_probes(url, tmp_path):
