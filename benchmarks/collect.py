@@ -1,23 +1,31 @@
 """What the collector costs beside the model it runs, with vLLM in this process.
 
-Three ways of drawing the same number of traces, interleaved, each from an empty prefix cache:
+Five ways, interleaved, each from an empty prefix cache:
 
-  engine   vLLM alone: one `LLM.generate` call for all traces
-  traces   `autotts grid collect --no-probe`: the same traces, read, kept question by question and written as a grid
-  probes   the same with probes
-
-With --apart instead: traces that run on to --max-tokens, then all their probes at once. Where probes are few, as at an
-interval of 64, what they add cannot be told from how two collections differ.
+  engine          vLLM alone: one `LLM.generate` call for as many traces
+  traces          `autotts grid collect --no-probe`: the same traces, read, kept question by question, written as a grid
+  scored          the same with the log-probabilities of all tokens, which a grid with probes needs for confidences
+  probes          the same with probes
+  engine probes   vLLM alone: one `LLM.generate` call for exactly the probes of the way before, every distinct prompt
+                  once, while their traces, which are read in beforehand and not timed, are in the prefix cache
 
 usage: python -m benchmarks.collect [MODEL] [--cpu] [--pairs 5] [--questions 4] [--branches 12] [--interval 5]
-                                    [--apart] [--max-tokens 85] [--arg NAME=JSON …]
+                                    [--max-tokens 85] [--on] [--closing TEXT] [--probe-tokens 6] [--arg NAME=JSON …]
+
+--on lets traces run on behind their first answer to --max-tokens, which a small model otherwise rarely reaches, so that
+intervals of 16 and more have cuts to probe. The closing is then one that the model does not write itself, for a trace
+that has written its answer is not probed any more.
 
 Run by an interpreter that has vLLM and this repository (PYTHONPATH). Without MODEL it starts itself again with what
-tools/real-model prepared in AUTOTTS_REAL_MODEL. Printed: medians over pairs and their ranges of tokens/s, the share of
-the engine's own that the collector reaches, and what probing adds over what its own tokens would cost at the rate of
-the traces: above 100 %, a probe's token costs more than a trace's. A probe's own tokens are those that it decodes; by
-another count the closing's too, which only the probe has to read. What else it reads is the rest of a block that the
-cache holds whole or not at all.
+tools/real-model prepared in AUTOTTS_REAL_MODEL.
+
+Measured are medians over pairs and their ranges. The tokens of a probe are those that it decodes, and what they cost is
+what as many tokens of traces cost, in the same engine at the same width: "probing adds" is the time of `probes` less
+that of `scored`, in percent of it. Above 100 %, a probe's token costs more than a trace's, for what it has to read
+first: the closing, and what the cache does not hold of the trace, since it holds whole blocks only. How many tokens
+that is stands beside it ("read anew"), and what it costs the engine itself is what `engine probes` takes of the same
+tokens' cost. Both times of the engine alone, in percent of the time with probes, are what the collector leaves of the
+engine's speed.
 
 --cpu counts the seconds of processor time of this process instead of the clock's. On a CPU everything runs in it, and
 what else the machine does weighs less; on a GPU it says nothing.
@@ -32,181 +40,152 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from envdata.collect.cutting import cuts
-from envdata.collect.engine import Decoded, EngineFacts, Prompt, Sampling
+from envdata.collect.engine import Asked, Decoded, EngineFacts, Prompt, Sampling
+from envdata.collect.extraction import AnswerRule
 from envdata.collect.questions import Question
 from envdata.collect.run import Source, collect
 from envdata.collect.settings import Settings
 from envdata.collect.vllm_engine import VLLMEngine
 from envdata.collect.word_problems import word_problems
-from envdata.grid import Grid
 
 clock = time.perf_counter
 
-SAMPLING = Sampling(0.9, max_tokens=85, stop=("\n\n", "\nProblem"))
+STOP = ("\n\n", "\nProblem")
+ON_CLOSING = "\nResult:"
+WAYS = ("engine", "traces", "scored", "probes", "engine probes")
 
 
 class Kept(VLLMEngine):
-    """Loads the model once and keeps it from one collection to the next."""
+    """Loads the model once and keeps it from one collection to the next; remembers what it was asked."""
 
     facts: EngineFacts | None = None
-    probed = 0
-    """Probes asked for."""
+    drawn: list[Prompt]
+    """Traces with their prompts."""
+    probed: list[Prompt]
+    probe_stop: tuple[str, ...] = ()
 
     async def establish(self) -> EngineFacts:
         self.facts = self.facts or await super().establish()
         return self.facts
 
+    async def sample(self, asked: Asked, count: int, sampling: Sampling, seed: int) -> Any:
+        prompt = await self.prompt(asked)
+        async for some in super().sample(asked, count, sampling, seed):
+            self.drawn += [(*prompt, *trace.pieces) for _, trace in some]
+            yield some
+
     async def answer(self, prompts: Sequence[Prompt], max_tokens: int, stop: Sequence[str]) -> list[Decoded]:
-        self.probed += len(prompts)
+        self.probed += prompts
         return await super().answer(prompts, max_tokens, stop)
+
+    def score(self, scored: bool) -> None:
+        """Make the next collection's traces come with log-probabilities, or without."""
+        self._scored = scored
 
     async def close(self) -> None:
         pass
 
+    async def generate(self, prompts: Sequence[Prompt], params: Sequence[dict[str, Any]]) -> dict[str, float]:
+        """Tokens and seconds of one `generate` call."""
 
-async def engine_alone(
-    engine: VLLMEngine, questions: Sequence[Question], branches: int, seed: int
-) -> tuple[int, float]:
-    """Tokens and seconds of one `generate` call for all traces."""
-    prompts = [await engine.prompt(question.prompt) for question in questions]
+        def call(llm: Any) -> dict[str, float]:
+            from vllm import SamplingParams
 
-    def generate(llm: Any) -> tuple[int, float]:
-        from vllm import SamplingParams
+            asked = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
+            all_params = [SamplingParams(**each) for each in params]
+            began = clock()
+            outputs = llm.generate(asked, all_params, use_tqdm=False)
+            seconds = clock() - began
+            tokens = sum(len(output.outputs[0].token_ids) for output in outputs)
+            new = sum(len(output.prompt_token_ids) - (output.num_cached_tokens or 0) for output in outputs)
+            return {"tokens": tokens, "new": new, "s": seconds}
 
-        asked = [{"prompt_token_ids": list(prompt)} for prompt in prompts for _ in range(branches)]
-        params = [
-            SamplingParams(
-                temperature=SAMPLING.temperature,
-                max_tokens=SAMPLING.max_tokens,
-                stop=list(SAMPLING.stop),
-                seed=seed + number,
-            )
-            for number in range(len(asked))
-        ]
-        began = clock()
-        outputs = llm.generate(asked, params, use_tqdm=False)
-        seconds = clock() - began
-        return sum(len(output.outputs[0].token_ids) for output in outputs), seconds
-
-    tokens, seconds = await engine.with_model(generate)
-    return int(tokens), float(seconds)
+        measured: dict[str, float] = await self.with_model(call)
+        return measured
 
 
-async def collected(
-    engine: VLLMEngine, questions: Sequence[Question], settings: Settings, folder: Path
-) -> tuple[int, int, float]:
-    """Tokens of traces, tokens of probes and seconds of one collection."""
+async def engine_alone(engine: Kept, questions: Sequence[Question], settings: Settings) -> dict[str, float]:
+    sampling = settings.sampling
+    prompts = [await engine.prompt(question.prompt) for question in questions for _ in range(settings.branches)]
+    params = [
+        {
+            "temperature": sampling.temperature,
+            "max_tokens": sampling.max_tokens,
+            "stop": list(sampling.stop),
+            "seed": settings.seed + number,
+        }
+        for number in range(len(prompts))
+    ]
+    return await engine.generate(prompts, params)
+
+
+async def engine_probes(engine: Kept, settings: Settings) -> dict[str, float]:
+    """vLLM alone with what the last collection probed."""
+    await engine.generate(engine.drawn, [{"max_tokens": 1, "temperature": 0.0}] * len(engine.drawn))
+    params = {"temperature": 0.0, "max_tokens": settings.probe_tokens, "stop": list(settings.probe_stop), "logprobs": 0}
+    return await engine.generate(engine.probed, [params] * len(engine.probed))
+
+
+async def collected(engine: Kept, questions: Sequence[Question], settings: Settings, folder: Path) -> dict[str, float]:
+    """Tokens of traces and of probes, prompt tokens read anew and seconds of one collection."""
     out = folder / "grid.parquet"
-    before, began = engine.usage.decoded, clock()
+    engine.drawn, engine.probed = [], []
+    usage = replace(engine.usage)
+    began = clock()
     await collect(engine, questions, settings, Source("", "", "", {}), out, at_once=len(questions))
     seconds = clock() - began
-    traces = int(Grid.load(out).arrays.tokens.sum())
     out.unlink()
-    return traces, engine.usage.decoded - before - traces, seconds
-
-
-async def apart(engine: Kept, questions: Sequence[Question], settings: Settings) -> dict[str, float]:
-    """Traces first, then every probe of them in one batch: tokens and seconds of each."""
-
-    async def draw(question: Question) -> list[Decoded]:
-        drawn = engine.sample(question.prompt, settings.branches, settings.sampling, settings.seed)
-        return [trace async for some in drawn for _, trace in some]
-
-    began = clock()
-    traces = await asyncio.gather(*map(draw, questions))
-    seconds = clock() - began
-    closing = await engine.encode(settings.closing)
-    prompts = {
-        (*await engine.prompt(question.prompt), *trace.pieces[:length], *closing): None
-        for question, own in zip(questions, traces, strict=True)
-        for trace in own
-        for length in cuts(len(trace.pieces), settings.interval)
+    prompts = [len(await engine.prompt(question.prompt)) for question in questions]
+    traces = sum(map(len, engine.drawn)) - settings.branches * sum(prompts)
+    read = engine.usage.prompt - usage.prompt
+    return {
+        "tokens": traces,
+        "probe tokens": engine.usage.decoded - usage.decoded - traces,
+        "probes": len(engine.probed),
+        "new": read - (engine.usage.cached or 0) + (usage.cached or 0),
+        "s": seconds,
     }
-    read, cached = engine.usage.prompt, engine.usage.cached or 0
-    began = clock()
-    replies = await engine.answer(list(prompts), settings.probe_tokens, settings.probe_stop)
-    row: dict[str, float] = {
-        "trace tokens": sum(trace.count for own in traces for trace in own),
-        "trace s": seconds,
-        "probes": len(prompts),
-        "probe tokens": sum(reply.count for reply in replies),
-        "closing tokens": len(prompts) * len(closing),
-        "probe s": clock() - began,
-    }
-    return row | {"read anew": engine.usage.prompt - read - (engine.usage.cached or 0) + cached}
-
-
-def summary_apart(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Medians and ranges of what is to be said."""
-
-    def share(row: dict[str, float], *tokens: str) -> float:
-        return 100 * row["probe s"] / sum(row[name] for name in tokens) / (row["trace s"] / row["trace tokens"])
-
-    return spread(
-        {
-            "traces, tokens/s": [row["trace tokens"] / row["trace s"] for row in rows],
-            "probes": [row["probes"] for row in rows],
-            "tokens decoded a probe": [row["probe tokens"] / row["probes"] for row in rows],
-            "prompt tokens read anew a probe": [row["read anew"] / row["probes"] for row in rows],
-            "a decoded token's cost, of a trace's, %": [share(row, "probe tokens") for row in rows],
-            "the same with the closing's tokens, %": [share(row, "probe tokens", "closing tokens") for row in rows],
-            "all probes, of the traces' cost, %": [100 * row["probe s"] / row["trace s"] for row in rows],
-        }
-    )
-
-
-async def measure_apart(options: argparse.Namespace) -> dict[str, Any]:
-    engine = Kept(options.model, dict(options.arg))
-    await engine.establish()
-    questions = word_problems(options.questions, seed=7)
-    rows = []
-    for pair in range(-1, options.pairs):
-        await engine.with_model(lambda llm: llm.reset_prefix_cache())
-        settings = Settings(
-            options.interval,
-            options.branches,
-            Sampling(SAMPLING.temperature, max_tokens=options.max_tokens),
-            probe_tokens=6,
-            seed=1000 * (pair + 2),
-        )
-        row = await apart(engine, questions, settings)
-        print(json.dumps(row), file=sys.stderr, flush=True)
-        if pair >= 0:
-            rows.append(row)
-    await VLLMEngine.close(engine)
-    return summary_apart(rows)
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     engine = Kept(options.model, dict(options.arg))
     await engine.establish()
-    closing = len(await engine.encode(Settings(1).closing))
+    closing = options.closing or (ON_CLOSING if options.on else Settings(1).closing)
+    probing = Settings(
+        options.interval,
+        options.branches,
+        Sampling(0.9, max_tokens=options.max_tokens, stop=() if options.on else STOP),
+        closing=closing,
+        answers=AnswerRule.after(closing, "number"),
+        probe_tokens=options.probe_tokens,
+    )
     questions = word_problems(options.questions, seed=7)
     rows = []
+    asked: tuple[list[Prompt], list[Prompt]] = [], []
     with tempfile.TemporaryDirectory() as temporary:
         for pair in range(-1, options.pairs):
-            row: dict[str, float] = {}
-            seed = 1000 * (pair + 2)
-            probing = {"interval": options.interval, "probes": True}
-            ways = ["engine", "traces", "probes"]
-            # The order goes round, so that none always follows the same other.
-            for way in ways[pair % 3 :] + ways[: pair % 3]:
+            row: dict[str, Any] = {}
+            with_probes = replace(probing, seed=1000 * (pair + 2))
+            without = replace(with_probes, probes=False, interval=options.max_tokens)
+            # The order goes round, so that none always follows the same other; the last needs what `probes` asked.
+            first = pair % 4
+            for way in (*WAYS[first:4], *WAYS[:first], WAYS[4]):
                 await engine.with_model(lambda llm: llm.reset_prefix_cache())
                 if way == "engine":
-                    tokens, seconds = await engine_alone(engine, questions, options.branches, seed)
-                    row |= {"engine tokens": tokens, "engine s": seconds}
-                    continue
-                how = probing if way == "probes" else {"interval": SAMPLING.max_tokens, "probes": False}
-                settings = Settings(**how, branches=options.branches, sampling=SAMPLING, seed=seed, probe_tokens=6)
-                prompts, cached, probed = engine.usage.prompt, engine.usage.cached or 0, engine.probed
-                traces, probes, seconds = await collected(engine, questions, settings, Path(temporary))
-                row |= {f"{way} tokens": traces, f"{way} probe tokens": probes, f"{way} s": seconds}
-                row[f"{way} closing tokens"] = (engine.probed - probed) * closing
-                row[f"{way} cached"] = ((engine.usage.cached or 0) - cached) / (engine.usage.prompt - prompts)
+                    row[way] = await engine_alone(engine, questions, with_probes)
+                elif way == "engine probes":
+                    engine.drawn, engine.probed = asked
+                    row[way] = await engine_probes(engine, with_probes)
+                else:
+                    settings = with_probes if way == "probes" else without
+                    engine.score(way != "traces")
+                    row[way] = await collected(engine, questions, settings, Path(temporary))
+                    if way == "probes":
+                        asked = engine.drawn, engine.probed
             print(json.dumps(row), file=sys.stderr, flush=True)
             if pair >= 0:
                 # The first round only warms up.
@@ -215,36 +194,39 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     return summary(rows)
 
 
-def summary(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
+def summary(rows: Sequence[dict[str, dict[str, float]]]) -> dict[str, Any]:
     """Medians and ranges of what is to be said."""
 
-    def added(row: dict[str, float], *tokens: str) -> float:
-        """Seconds that probing adds a trace token, in percent of what so many tokens cost at the rate of the traces."""
-        rate = row["traces s"] / row["traces tokens"]
-        own = sum(row[name] for name in tokens) / row["probes tokens"]
-        return 100 * (row["probes s"] / row["probes tokens"] - rate) / (own * rate)
+    def rate(row: dict[str, dict[str, float]], way: str) -> float:
+        return row[way]["tokens"] / row[way]["s"]
+
+    def own(row: dict[str, dict[str, float]]) -> float:
+        """Seconds that the probes' own tokens would take as tokens of traces."""
+        return row["probes"]["probe tokens"] / rate(row, "scored")
+
+    def added(row: dict[str, dict[str, float]]) -> float:
+        # The traces of both ways are the same but for the few that another batch turned elsewhere.
+        return row["probes"]["s"] - row["probes"]["tokens"] / rate(row, "scored")
+
+    def alone(row: dict[str, dict[str, float]]) -> float:
+        return row["probes"]["tokens"] / rate(row, "engine") + row["engine probes"]["s"]
 
     of_each: dict[str, list[float]] = {
-        "engine alone, tokens/s": [row["engine tokens"] / row["engine s"] for row in rows],
-        "collecting traces, tokens/s": [row["traces tokens"] / row["traces s"] for row in rows],
-        "collecting with probes, tokens/s": [
-            (row["probes tokens"] + row["probes probe tokens"]) / row["probes s"] for row in rows
+        "engine alone, tokens/s": [rate(row, "engine") for row in rows],
+        "collecting traces, tokens/s": [rate(row, "traces") for row in rows],
+        "share of the engine's tokens/s, traces, %": [100 * rate(row, "traces") / rate(row, "engine") for row in rows],
+        "the same with their log-probabilities, %": [100 * rate(row, "scored") / rate(row, "engine") for row in rows],
+        "probes": [row["probes"]["probes"] for row in rows],
+        "tokens decoded a probe": [row["probes"]["probe tokens"] / row["probes"]["probes"] for row in rows],
+        "prompt tokens read anew a probe": [row["engine probes"]["new"] / row["probes"]["probes"] for row in rows],
+        "probing adds, of its tokens' cost, %": [100 * added(row) / own(row) for row in rows],
+        "the engine alone with these probes, %": [100 * row["engine probes"]["s"] / own(row) for row in rows],
+        "of what probing adds, the engine's own, %": [100 * row["engine probes"]["s"] / added(row) for row in rows],
+        "share of the engine's speed, with probes, %": [100 * alone(row) / row["probes"]["s"] for row in rows],
+        "probes, of the traces' cost, %": [
+            100 * added(row) * rate(row, "scored") / row["probes"]["tokens"] for row in rows
         ],
-        "share of the engine's tokens/s, %": [
-            100 * row["traces tokens"] / row["traces s"] / (row["engine tokens"] / row["engine s"]) for row in rows
-        ],
-        "probing adds, of its tokens' cost, %": [added(row, "probes probe tokens") for row in rows],
-        "the same with the closings' tokens, %": [
-            added(row, "probes probe tokens", "probes closing tokens") for row in rows
-        ],
-        "probe tokens of a trace token": [row["probes probe tokens"] / row["probes tokens"] for row in rows],
-        "prompt tokens from the cache, with probes, %": [100 * row["probes cached"] for row in rows],
     }
-    return spread(of_each)
-
-
-def spread(of_each: dict[str, list[float]]) -> dict[str, Any]:
-    """The median and the range of each list."""
     return {
         name: {"median": statistics.median(values), "low": min(values), "high": max(values)}
         for name, values in of_each.items()
@@ -265,8 +247,10 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=4)
     parser.add_argument("--branches", type=int, default=12)
     parser.add_argument("--interval", type=int, default=5)
-    parser.add_argument("--apart", action="store_true")
-    parser.add_argument("--max-tokens", type=int, default=SAMPLING.max_tokens)
+    parser.add_argument("--max-tokens", type=int, default=85)
+    parser.add_argument("--on", action="store_true")
+    parser.add_argument("--closing", type=lambda text: text.replace("\\n", "\n"))
+    parser.add_argument("--probe-tokens", type=int, default=6)
     parser.add_argument("--arg", type=pair_of, action="append", default=[])
     options = parser.parse_args()
     if options.model is None:
@@ -276,9 +260,7 @@ def main() -> None:
         words = ["-m", "benchmarks.collect", str(real_model.folder() / "gemma-hf"), *given, *sys.argv[1:]]
         os.execve(real_model.python(), [str(real_model.python()), *words], real_model.environment())
     clock = time.process_time if options.cpu else time.perf_counter
-    if options.max_tokens != SAMPLING.max_tokens and not options.apart:
-        parser.error("--max-tokens is for --apart: the three ways stop where the problems end")
-    for name, value in asyncio.run((measure_apart if options.apart else measure)(options)).items():
+    for name, value in asyncio.run(measure(options)).items():
         print(f"{name:<46} {value['median']:8.1f}   ({value['low']:.1f} … {value['high']:.1f})")
 
 

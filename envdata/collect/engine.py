@@ -71,7 +71,9 @@ class Decoded:
     pieces: Prompt
     """Every token that was decoded, those of a stop string included; empty where an engine does not tell."""
     tokens: tuple[Token, ...]
-    """Places in `written` and log-probabilities (natural, before any temperature) of the same tokens, one for one."""
+    """Places in `written` and log-probabilities (natural, before any temperature) of the same tokens, one for one.
+
+    Empty where only the end of a trace counts, and log-probabilities were not asked for."""
     written: str
     """All that the tokens write, a stop string included."""
     text: str

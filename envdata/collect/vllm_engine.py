@@ -13,7 +13,6 @@ import queue
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from envdata.collect.chat_template import ChatTemplate
@@ -29,30 +28,33 @@ from envdata.collect.engine import (
     Usage,
 )
 from envdata.collect.openai_replies import put_together
+from envdata.collect.vllm_words import Request, caching, params_of, under_way
 
 SECONDS_BETWEEN_COUNTS = 1.0
 """Of the tokens of unfinished requests."""
 
 
-@dataclass(frozen=True)
-class _Request:
-    """One thing to decode."""
-
-    prompt: Prompt
-    params: Mapping[str, Any]
-    """Of vLLM's SamplingParams."""
-    reply: asyncio.Future[Any]
-
-
 class VLLMEngine:
     """An `envdata.collect.engine.Engine` in this process."""
 
-    def __init__(self, model: str, arguments: Mapping[str, Any], *, template: ChatTemplate | None = None) -> None:
-        """Run `model`, a name or a folder; `arguments` go to vLLM's `LLM` as they are (tensor_parallel_size, …)."""
+    def __init__(
+        self,
+        model: str,
+        arguments: Mapping[str, Any],
+        *,
+        template: ChatTemplate | None = None,
+        scored: bool = True,
+    ) -> None:
+        """Run `model`, a name or a folder; `arguments` go to vLLM's `LLM` as they are (tensor_parallel_size, …).
+
+        Traces that are not `scored` come without places and log-probabilities of their tokens, which take their time
+        and which only probing needs.
+        """
         self.usage = Usage()
+        self._scored = scored
         self._model, self._template = model, template
-        self._arguments = {"enable_prefix_caching": True, **arguments}
-        self._orders: queue.SimpleQueue[Callable[[], None] | _Request | None] = queue.SimpleQueue()
+        self._arguments = dict(arguments)
+        self._orders: queue.SimpleQueue[Callable[[], None] | Request | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._llm: Any = None
         self._own: Mapping[str, Any] = {}
@@ -106,7 +108,7 @@ class VLLMEngine:
     ) -> AsyncIterator[list[tuple[int, Decoded]]]:
         """Draw `count` traces, each a request of its own with a seed of its own."""
         prompt = await self.prompt(asked)
-        params = _params(sampling)
+        params = params_of(sampling) if self._scored else {**params_of(sampling), "logprobs": None}
 
         async def draw(number: int) -> tuple[int, Decoded]:
             async with self._slots:
@@ -123,7 +125,7 @@ class VLLMEngine:
 
     async def extend(self, prompt: Prompt, sampling: Sampling, seed: int) -> Decoded:
         """Draw one continuation."""
-        return await self._decode(prompt, {**_params(sampling), "seed": seed})
+        return await self._decode(prompt, {**params_of(sampling), "seed": seed})
 
     async def context(self) -> int | None:
         """The model's context, in tokens."""
@@ -171,14 +173,17 @@ class VLLMEngine:
 
     async def _decode(self, prompt: Prompt, params: Mapping[str, Any]) -> Decoded:
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._orders.put(_Request(prompt, params, reply))
+        self._orders.put(Request(prompt, params, reply))
         output = await reply
         only = output.outputs[0]
-        chosen = [entry[token] for token, entry in zip(only.token_ids, only.logprobs, strict=True)]
+        ids = tuple(only.token_ids)
+        self.usage.add(len(prompt), output.num_cached_tokens, len(ids))
+        if only.logprobs is None:
+            return Decoded(ids, (), only.text, only.text, only.finish_reason, len(ids))
+        chosen = [entry[token] for token, entry in zip(ids, only.logprobs, strict=True)]
         texts = [entry.decoded_token or "" for entry in chosen]
-        self.usage.add(len(prompt), output.num_cached_tokens, len(only.token_ids))
         logprobs = [entry.logprob for entry in chosen]
-        return put_together(tuple(only.token_ids), texts, logprobs, only.text, only.finish_reason)
+        return put_together(ids, texts, logprobs, only.text, only.finish_reason)
 
     # ---- the engine's own thread ----------------------------------------------------------------------------------
 
@@ -187,7 +192,7 @@ class VLLMEngine:
         try:
             import vllm
 
-            self._llm = vllm.LLM(model=self._model, **self._arguments)
+            self._llm = vllm.LLM(model=self._model, **{**caching(vllm.EngineArgs), **self._arguments})
         except ImportError as error:
             why = f"vLLM cannot be imported ({error}); install it with pip install 'autotts[vllm]', or use --server"
             loop.call_soon_threadsafe(_fail, loaded, CollectError(why))
@@ -220,7 +225,7 @@ class VLLMEngine:
                 if order is None:
                     engine.abort_request(list(waiting))
                     return
-                if isinstance(order, _Request):
+                if isinstance(order, Request):
                     number += 1
                     self._add(engine, str(number), order, loop, waiting)
                 else:
@@ -234,13 +239,13 @@ class VLLMEngine:
                     loop.call_soon_threadsafe(_settle, waiting.pop(output.request_id), output)
             if time.monotonic() - counted >= SECONDS_BETWEEN_COUNTS or not waiting:
                 counted = time.monotonic()
-                self.usage.under_way = _under_way(engine)
+                self.usage.under_way = under_way(engine)
 
     def _add(
         self,
         engine: Any,
         name: str,
-        request: _Request,
+        request: Request,
         loop: asyncio.AbstractEventLoop,
         waiting: dict[str, "asyncio.Future[Any]"],
     ) -> None:
@@ -262,34 +267,11 @@ class VLLMEngine:
 
     def _refuse_until_closed(self, loop: asyncio.AbstractEventLoop, gone: Exception) -> None:
         while (order := self._orders.get()) is not None:
-            if isinstance(order, _Request):
+            if isinstance(order, Request):
                 loop.call_soon_threadsafe(_fail, order.reply, gone)
             else:
                 # It fails at the model that is gone, and says so where it is awaited.
                 order()
-
-
-def _params(sampling: Sampling) -> dict[str, Any]:
-    """Give the arguments of vLLM's SamplingParams for traces."""
-    params: dict[str, Any] = {
-        "max_tokens": sampling.max_tokens,
-        "stop": list(sampling.stop),
-        "logprobs": 0,
-        "skip_special_tokens": False,
-    }
-    for name in ("temperature", "top_p", "top_k", "min_p"):
-        if (value := getattr(sampling, name)) is not None:
-            params[name] = value
-    return params
-
-
-def _under_way(engine: Any) -> int:
-    """Count the tokens of unfinished requests, for people to look at: vLLM has them, and no public way to ask."""
-    try:
-        return sum(state.detokenizer.num_output_tokens() for state in engine.output_processor.request_states.values())
-    except (AttributeError, TypeError):
-        # Another version's; then tokens are counted when requests finish.
-        return 0
 
 
 def _settle(reply: "asyncio.Future[Any]", result: object) -> None:

@@ -164,7 +164,7 @@ def _engine(given: dict[str, Any], settings: Settings) -> Sampler:
     if given["vllm"]:
         from envdata.collect.vllm_engine import VLLMEngine
 
-        return VLLMEngine(given["model"], _vllm_arguments(given), template=template)
+        return VLLMEngine(given["model"], _vllm_arguments(given), template=template, scored=settings.probes)
     if given["vllm_args"] or given["tensor_parallel"] or given["data_parallel"]:
         raise click.UsageError("--vllm-arg, --tensor-parallel and --data-parallel are for --vllm")
     # Imported here: the SDK takes a second to load, which no other command should pay.
