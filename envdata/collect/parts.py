@@ -22,6 +22,15 @@ STARTED = "started"
 """The one entry of a plan that may differ when a collection goes on: the first run's is kept."""
 
 
+ONE_QUESTION = "question-*.json"
+"""Matches the files of finished questions."""
+
+
+def parts_folder(out: Path) -> Path:
+    """Give the folder that a collection to `out` is kept in."""
+    return out.with_name(out.name + ".parts")
+
+
 class Parts:
     """The finished questions of one collection."""
 
@@ -30,7 +39,7 @@ class Parts:
 
         Raises CollectError if the folder was begun with another plan or another process collects into it.
         """
-        self.folder = out.with_name(out.name + ".parts")
+        self.folder = parts_folder(out)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
@@ -43,7 +52,7 @@ class Parts:
 
     def done(self) -> set[int]:
         """Give the numbers of the questions that are finished."""
-        return {int(file.stem.removeprefix("question-")) for file in self.folder.glob("question-*.json")}
+        return {int(file.stem.removeprefix("question-")) for file in self.folder.glob(ONE_QUESTION)}
 
     def write(self, number: int, branches: list[Branch], given_up: list[str]) -> None:
         """Keep a finished question, and those of its answers that were too much to be read."""

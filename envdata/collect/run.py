@@ -13,7 +13,7 @@ from typing import Any
 from envdata.collect.branches import together
 from envdata.collect.crew import Crew, OneEngine
 from envdata.collect.engine import CannotContinueError, CollectError, EngineFacts, QuestionFailedError, Sampler, Usage
-from envdata.collect.parts import STARTED, Parts
+from envdata.collect.parts import STARTED, Parts, parts_folder
 from envdata.collect.progress import Progress
 from envdata.collect.questions import Question, fingerprint
 from envdata.collect.settings import Settings
@@ -73,8 +73,7 @@ async def collect_with(
     crew: Crew, questions: Sequence[Question], settings: Settings, source: Source, out: Path, *, at_once: int
 ) -> Outcome:
     """`collect` with several engines that are alike: the same file, sooner."""
-    parts_folder = out.with_name(out.name + ".parts")
-    if out.exists() and not parts_folder.exists():
+    if out.exists() and not parts_folder(out).exists():
         raise CollectError(f"{out} is there already; delete it or choose another --out")
     with closing(make_speller(settings.answers)) as speller:
         spelt = spelt_questions(questions, speller)

@@ -11,8 +11,9 @@ from typing import Any, cast
 import click
 
 from envdata.collect.chat_template import ChatTemplate
-from envdata.collect.engine import CollectError, Sampler, Sampling
+from envdata.collect.engine import CollectError, EngineGoneError, Sampler, Sampling
 from envdata.collect.extraction import AnswerRule, Kind
+from envdata.collect.parts import ONE_QUESTION, parts_folder
 from envdata.collect.questions import DEFAULT_TEMPLATE, Question, QuestionError, load_questions, source_name
 from envdata.collect.reading import Thinking
 from envdata.collect.run import Outcome, Source, collect, collect_with
@@ -94,6 +95,12 @@ def collect_command(**given: Any) -> None:
         else:
             engine = _engine(given, settings)
             outcome = asyncio.run(collect(engine, questions, settings, source, out, at_once=at_once))
+    except EngineGoneError as error:
+        kept = len(list(parts_folder(out).glob(ONE_QUESTION)))
+        told = (
+            f"; {kept} of {len(questions)} questions are kept, and the same command goes on from them" if kept else ""
+        )
+        raise click.ClickException(f"{error}{told}") from None
     except (CollectError, QuestionError, GridError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:

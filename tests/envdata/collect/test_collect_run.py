@@ -272,6 +272,14 @@ def test_killed_or_interrupted_the_same_command_goes_on(words, behaviour, tmp_pa
     assert len(QUESTIONS) <= len(behaviour.sampled()) <= len(QUESTIONS) + 2
 
 
+def test_a_server_that_goes_away_is_told_with_what_is_kept(words, behaviour, tmp_path):
+    behaviour.dies_after = 2
+    done = CliRunner().invoke(collect_command, words(tmp_path / "grid.parquet"))
+    assert done.exit_code == 1
+    assert re.search(r"Error: .*cannot be reached.*; 2 of 5 questions are kept, and the same command", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
 def test_a_full_disk_ends_in_one_sentence(words, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     # A limit on the size of files is met in the same place as the end of a disk.
