@@ -1,6 +1,7 @@
-"""The real model in vLLM, behind its server or in a process of its own, for tests marked `vllm`.
+"""The real model in vLLM, behind its server or in a process of its own, for tests marked `vllm`, or in llama.cpp.
 
-It is prepared by tools/real-model/prepare.sh, which also says why it has an environment to itself.
+It is prepared by tools/real-model/prepare.sh, which also says why it has an environment to itself; llama.cpp's server
+by tools/llamacpp/prepare.sh.
 """
 
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SERVE = ROOT / "tools" / "real-model" / "serve.sh"
+SERVE_LLAMACPP = ROOT / "tools" / "llamacpp" / "serve.sh"
 MODEL = "gemma"
 SECONDS_TO_START = 300
 
@@ -58,14 +60,14 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def serving(log: Path) -> Iterator[str]:
-    """Serve the model prepared in $AUTOTTS_REAL_MODEL; yields the API's URL."""
+def serving(log: Path, serve: Path = SERVE) -> Iterator[str]:
+    """Serve the model prepared in $AUTOTTS_REAL_MODEL with a script; yields the API's URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [SERVE, os.environ["AUTOTTS_REAL_MODEL"], str(port)],
+            [serve, os.environ["AUTOTTS_REAL_MODEL"], str(port)],
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -1,6 +1,7 @@
 """Requests to an OpenAI-compatible server, bounded in number, and what its refusals mean for a collection."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -139,7 +140,13 @@ class Client:
         try:
             # Until the first line the SDK's own limit holds, then this one: its own would be for each line anew.
             async with request as reply, asyncio.timeout(self.timeout):
-                return await join(reply.iter_lines(), count)
+                lines = reply.iter_lines()
+                whole = await join(lines, count)
+                with contextlib.suppress(httpx2.HTTPError):
+                    # Nothing follows; but a connection that was read to its end is used again.
+                    async for _ in lines:
+                        pass
+                return whole
         except httpx2.HTTPError as error:
             raise CutError(str(error) or type(error).__name__) from None
         except TimeoutError:
