@@ -41,6 +41,8 @@ class Toy:
     """Sampling requests get no reply until this is changed."""
     together: int = 1
     """Nor until so many of them were served at once."""
+    mute: bool = False
+    """No completion request gets a reply until this is changed."""
     gone_after: int | None = None
     """After so many sampling requests, connections end without a reply."""
     busy: int = 0
@@ -161,6 +163,10 @@ def application(toy: Toy) -> Starlette:
         size = len(text)
         if size + body["max_tokens"] > toy.context:
             return _refused(400, f"This model's maximum context length is {toy.context} tokens")
+        while toy.mute:
+            if await request.is_disconnected():
+                return Response(status_code=499)
+            await asyncio.sleep(0.01)
         if body.get("temperature", 1) == 0 or "What is" not in text:
             return JSONResponse(completion(body, toy))
         toy.sampled += 1

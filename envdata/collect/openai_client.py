@@ -33,12 +33,16 @@ class Client:
         concurrency: int = 16,
         timeout: float = 900.0,
         retries: int = 4,
+        patience: float | None = None,
     ) -> None:
         """At most `concurrency` requests of a kind are under way; each may take `timeout` seconds, and `retries` more.
+
+        `patience` is how many seconds all tries of a request may take together; None is as long as they take.
 
         Traces and probes wait in lines of their own, so that a probe need not wait for traces that came first.
         """
         self.url, self.model, self.timeout = url, model, timeout
+        self._patience = patience
         self.usage = Usage()
         self._sdk = openai.AsyncOpenAI(base_url=url, api_key=api_key, timeout=timeout, max_retries=retries)
         self._retries = retries
@@ -157,8 +161,9 @@ class Client:
 
     async def _try(self, request: Callable[[], Awaitable[_R]]) -> _R:
         try:
-            return await request()
-        except openai.APITimeoutError:
+            async with asyncio.timeout(self._patience):
+                return await request()
+        except (openai.APITimeoutError, TimeoutError):
             raise EngineGoneError(
                 f"{self.url} did not answer within {self.timeout:g} s; see its log, or give it longer with --timeout"
             ) from None

@@ -66,7 +66,7 @@ class OpenAIServer:
     async def establish(self) -> EngineFacts:
         """Continue a sentence from its first token and compare what comes back with what was sent."""
         why = f"{self._client.url} cannot continue a partial answer with log-probabilities, which probing needs"
-        out = "use a server that can, such as vLLM's or llama.cpp's, or collect final answers only with --no-probe"
+        out = "use a server that can, such as vLLM's or llama.cpp's"
         try:
             if not await self._continues_ids():
                 self._by_ids = False

@@ -92,7 +92,10 @@ async def _collect(
     out: Path,
     at_once: int,
 ) -> Outcome:
-    facts = await crew.establish()
+    try:
+        facts = await crew.establish()
+    except CannotContinueError as error:
+        raise CannotContinueError(f"{error}, or collect final answers only with --no-probe") from None
     if settings.probes and facts.continues is None:
         raise CannotContinueError(f"{facts.name} gives final answers only; use --no-probe")
     parts = Parts(out, {**_plan(facts, questions, settings, source), "spelling": speller.facts()})

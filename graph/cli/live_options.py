@@ -34,7 +34,7 @@ def model_options(server: str) -> Callable[[Command], Command]:
                 click.option("--vllm-arg", "vllm_args", multiple=True, metavar="NAME=VALUE",
                              help="An argument of vLLM's LLM, such as max_model_len=8192."),
                 click.option("--timeout", default=300.0, show_default=True, type=click.FloatRange(0.1),
-                             help="Seconds a request to the model may take."),
+                             help="Seconds a request to the model may take, with all that is made again."),
                 click.option("--retries", default=4, show_default=True, type=click.IntRange(0),
                              help="How often a request that a busy or broken server refused is made again."),
             ]

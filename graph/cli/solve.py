@@ -110,7 +110,11 @@ def told(solution: Solution) -> str:
         f"{cost.prompt_tokens:,} prompt tokens, {cost.cached_tokens:,} of them cached, in {cost.requests:,} requests"
     )
     if width.branches:
-        known = "" if width.known == width.branches else f", estimated from the {width.known} that were read whole"
+        whole = width.known == width.branches
+        known = "" if whole else f", estimated from the {width.known} that were read whole"
         share = f" ({cost.generated / width.tokens:.0%} of that were generated)" if width.tokens else ""
-        lines.append(f"self-consistency with {width.branches} branches: {width.tokens:,} tokens{known}{share}")
+        tokens = f"{width.tokens:,} tokens{known}{share}"
+        if not width.known:
+            tokens = f"more than {width.tokens:,} tokens: none was read whole, so its length is not known"
+        lines.append(f"self-consistency with {width.branches} branches: {tokens}")
     return "\n".join(lines)

@@ -181,7 +181,9 @@ class Endpoint:
                     watch=lambda episode: met.append(episode) if not met else None,
                 )
             except asyncio.CancelledError:
-                self.gate.generated += sum(one.world.traces.decoded + one.world.probes.decoded for one in met)
+                for one in met:
+                    self.gate.generated += one.world.traces.decoded + one.world.probes.decoded
+                    self.metrics.left(asked.controller, one)
                 raise
             except SolveError as error:
                 self._count(asked, error.solution)

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from envdata.live.episode import LiveEpisode
 from sandbox.solving import Solution, Solver
 
 SECONDS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -41,18 +42,25 @@ class Metrics:
     def solved(self, controller: str, solution: Solution) -> None:
         """Count an episode, failed ones too."""
         cost = solution.cost
-        for kind, tokens in (
-            ("generated", cost.generated),
-            ("probe", cost.probe_tokens),
-            ("wasted", cost.wasted),
-            ("prompt", cost.prompt_tokens),
-            ("cached", cost.cached_tokens),
-        ):
-            self._tokens.labels(controller, kind).inc(tokens)
+        self._spent(controller, cost.generated, cost.probe_tokens, cost.wasted, cost.prompt_tokens, cost.cached_tokens)
         if solution.failed_by is not None:
             self._failures.labels(controller, solution.failed_by).inc()
         self._seconds.labels(controller).observe(cost.seconds)
         self._branches.labels(controller).observe(len(solution.branches))
+
+    def left(self, controller: str, episode: LiveEpisode) -> None:
+        """Count what an episode had spent whose client went away."""
+        traces, probes, wasted = episode.world.traces, episode.world.probes, episode.world.wasted
+        generated, prompt, cached = (
+            getattr(traces, name) + getattr(probes, name) for name in ("decoded", "prompt", "cached")
+        )
+        self._spent(controller, generated, probes.decoded, wasted, prompt, cached)
+
+    def _spent(self, controller: str, generated: int, probe: int, wasted: int, prompt: int, cached: int) -> None:
+        for kind, tokens in (
+            ("generated", generated), ("probe", probe), ("wasted", wasted), ("prompt", prompt), ("cached", cached),
+        ):  # fmt: skip
+            self._tokens.labels(controller, kind).inc(tokens)
 
     def page(self, solver: Solver, inside: int) -> bytes:
         """The page that Prometheus reads."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from envdata.collect.engine import CollectError, QuestionFailedError
-from sandbox.solving import SolveError
+from sandbox.solving import LateError, SolveError
 
 
 class Problem(Exception):
@@ -42,6 +42,8 @@ def of_error(error: Exception) -> Problem:
             "controller": (500, "controller_failed"),
         }[error.solution.failed_by or "controller"]
         return Problem(status, str(error), kind="server_error", code=code)
+    if isinstance(error, LateError):
+        return Problem(504, str(error), kind="server_error", code="timeout")
     if isinstance(error, QuestionFailedError):
         return bad_request(str(error))
     if isinstance(error, CollectError):

@@ -5,6 +5,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from envdata.collect.engine import CollectError
 from envdata.live.episode import BranchState, LiveEpisode
 from sandbox.status import Status
 
@@ -71,6 +72,10 @@ class Solution:
     trace: pa.Table
     """`envdata.traces.SCHEMA`, the same as of a replayed episode."""
     seed: int
+
+
+class LateError(CollectError):
+    """The model had not even taken the question when its time was over."""
 
 
 class SolveError(RuntimeError):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, get_args
 
-from envdata.collect.engine import Asked, Engine, EngineFacts
+from envdata.collect.engine import Asked, Engine, EngineFacts, Prompt
 from envdata.episodes import Terms
 from envdata.ledger import Ledger
 from envdata.live.answers import AnswerBook
@@ -21,7 +21,7 @@ from sandbox.backends.choose import make_backend
 from sandbox.candidate import Candidate
 from sandbox.solving.bridge import LoopBridge
 from sandbox.solving.playing import LivePlay
-from sandbox.solving.solution import Cost, Solution, SolveError, make_solution
+from sandbox.solving.solution import Cost, LateError, Solution, SolveError, make_solution
 
 OnFailure = Literal["raise", "majority"]
 """What becomes of an episode that failed: an error, or the majority of what its branches showed until then."""
@@ -96,8 +96,8 @@ class Solver:
 
         `asking` and `terms` replace the solver's own for this question; the answer rule stays. Without a `seed` it is
         drawn anew each time. Raises SolveError if it failed and `on_failure` is "raise"; CandidateError,
-        SandboxUnavailable, and CollectError if the question could not even be put. Cancelled, it ends the episode's
-        branches and its sandbox before it returns.
+        SandboxUnavailable, and CollectError if the question could not even be put, LateError if not in time.
+        Cancelled, it ends the episode's branches and its sandbox before it returns.
         """
         if not 0 <= beta <= 1:
             raise ValueError(f"β is {beta:g}; it is between 0 and 1")
@@ -108,12 +108,11 @@ class Solver:
         backend = await loop.run_in_executor(self._threads, make_backend, self._sandbox)
         model = self.model if asking is None else self.model.asked_like(asking)
         asked = _asked(model.asking, question)
-        meter = Meter()
-        METER.set(meter)
-        prompt = await model.engine.prompt(asked)
-        METER.set(None)
         own_terms = terms or self._terms
+        # Its time begins here: what the question's tokens take is taken from it.
         play = LivePlay(backend, candidate, self._limits, self._seconds)
+        meter = Meter()
+        prompt = await self._put(model, asked, meter)
         episode = self._episode(model, prompt, LoopBridge(loop, play.attend), own_terms, seed, watch)
         text = question if isinstance(question, str) else question[-1]["content"]
         job = self._job(candidate, beta, seed, text, model.asking.settings.interval, own_terms)
@@ -127,6 +126,16 @@ class Solver:
         if solution.failed_by is not None and (self._on_failure == "raise" or solution.answer is None):
             raise SolveError(solution)
         return solution
+
+    async def _put(self, model: LiveModel, asked: Asked, meter: Meter) -> Prompt:
+        METER.set(meter)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await model.engine.prompt(asked)
+        except TimeoutError:
+            raise LateError(f"the model did not take the question within {self._seconds:g} s") from None
+        finally:
+            METER.set(None)
 
     async def _play(self, play: LivePlay, episode: LiveEpisode, job: dict[str, Any]) -> None:
         loop = asyncio.get_running_loop()

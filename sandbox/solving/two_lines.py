@@ -36,8 +36,8 @@ async def asolve(
     `server` is the URL of an OpenAI-compatible server that can continue a partial answer; its key is read from
     OPENAI_API_KEY unless given. `asking` says how the question is put and the answer read; by default as a chat whose
     answer is in \\boxed{}. `timeout` is in seconds a request, and one that a busy or broken server refuses is made
-    `retries` times more. Further arguments go to `Solver`: on_failure, terms,
-    seconds, sandbox, … For many questions, keep a `Solver`. Raises as `Solver.solve`.
+    `retries` times more within them. Further arguments go to `Solver`: on_failure, terms, seconds, sandbox, … For many
+    questions, keep a `Solver`. Raises as `Solver.solve`.
     """
     engine = served(server, model, api_key=api_key, timeout=timeout, retries=retries)
     async with Solver(engine, asking or Asking.of(chat_settings()), **solver) as solving:
@@ -65,6 +65,9 @@ def served(
     from envdata.live.metering import metered
 
     key = api_key or os.environ.get("OPENAI_API_KEY") or "none"
-    client = Client(server, model, api_key=key, concurrency=CONCURRENCY, timeout=timeout, retries=retries)
+    # A request that was too slow once is not made again: somebody waits for the answer.
+    client = Client(
+        server, model, api_key=key, concurrency=CONCURRENCY, timeout=timeout, retries=retries, patience=timeout
+    )  # fmt: skip
     metered(client)
     return OpenAIServer(client, template=template)

@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -201,6 +202,29 @@ def test_a_client_that_goes_away_stops_its_branches(stream: bool, serve: Serve, 
         page = httpx.get(url.removesuffix("/v1") + "/metrics").text
     assert gone in page
     assert "autotts_episodes_running 0.0" in page
+
+
+def test_what_a_client_that_goes_away_has_spent_is_counted(serve: Serve, toy: Toy) -> None:
+    url = serve()
+    toy.seconds, toy.decoded = 0.3, 0
+    with pytest.raises(openai.APITimeoutError):
+        client(url).with_options(timeout=1.0).chat.completions.create(model="cmc", messages=QUESTION)
+    deadline = time.monotonic() + 15
+    spent = 0.0
+    while not spent and time.monotonic() < deadline:
+        page = httpx.get(url.removesuffix("/v1") + "/metrics").text
+        found = re.search(r'autotts_tokens_total\{controller="cmc",kind="generated"\} (\S+)', page)
+        spent = float(found[1]) if found else 0.0
+    assert 0 < spent <= toy.decoded
+
+
+def test_a_model_that_does_not_take_the_question_in_time(serve: Serve, toy: Toy) -> None:
+    url = serve(seconds=0.5)
+    toy.mute = True
+    with pytest.raises(openai.InternalServerError) as late:
+        client(url).chat.completions.create(model="cmc", messages=[{"role": "user", "content": "What is 12 * 12?"}])
+    toy.mute = False
+    assert (late.value.status_code, late.value.code) == (504, "timeout")
 
 
 def test_metrics_and_health(serve: Serve, toy: Toy, upstream: str) -> None:

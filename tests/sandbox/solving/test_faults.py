@@ -7,7 +7,7 @@ import pytest
 
 from envdata.collect.engine import CollectError
 from sandbox.backends.base import Limits
-from sandbox.solving import Solution, SolveError, Solver
+from sandbox.solving import LateError, Solution, SolveError, Solver
 from sandbox.solving.two_lines import served
 from sandbox.status import Status
 from tests.live_model import Toy
@@ -62,8 +62,11 @@ def test_a_busy_server_is_asked_again(solve: Solve, toy: Toy) -> None:
 
 def test_a_slow_server_ends_with_the_requests_time(solve: Solve, toy: Toy) -> None:
     toy.holds = True
-    with pytest.raises(SolveError, match=r"did not answer within 1 s"):
-        solve("sc", retries=0, timeout=1.0)
+    started = time.monotonic()
+    with pytest.raises(SolveError, match=r"did not answer within 1 s") as failed:
+        solve("sc", retries=4, timeout=1.0)
+    assert time.monotonic() - started < 4, "what was too slow once is not asked for again"
+    assert toy.sampled <= len(failed.value.solution.branches)
     toy.holds = False
     _settled(toy)
 
@@ -75,6 +78,17 @@ def test_an_episode_ends_in_time_and_leaves_no_branch(solve: Solve, toy: Toy) ->
     _settled(toy)
     assert toy.left >= 8
     assert not solve_ok(solve, toy).failed_by
+
+
+def test_a_model_that_does_not_even_take_the_question_has_no_more_time_than_that(url: str, toy: Toy) -> None:
+    async def run() -> None:
+        async with Solver(served(url, "toy"), asking(), sandbox="process", seconds=0.5) as solver:
+            toy.mute = True
+            with pytest.raises(LateError, match=r"did not take the question within 0\.5 s"):
+                await solver.solve("What is 11 * 11?", "sc")
+            assert solver.running == 0
+
+    asyncio.run(run())
 
 
 def solve_ok(solve: Solve, toy: Toy) -> Solution:
