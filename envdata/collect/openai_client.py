@@ -58,7 +58,7 @@ class Client:
             if streamed:
                 reply = Completion.construct(**await self._streamed(self._sdk.completions, arguments))
             else:
-                reply = await self._try(lambda: self._sdk.completions.create(model=self.model, **arguments))
+                reply = await self._try(lambda: self._create(**arguments))
         if not isinstance(reply, Completion) or not isinstance(reply.choices, list):
             raise QuestionFailedError(f"{self.url} sent what is not a completion")
         self._count(reply.usage)
@@ -110,6 +110,12 @@ class Client:
     async def close(self) -> None:
         """Close the connections."""
         await self._sdk.close()
+
+    async def _create(self, *, extra_body: dict[str, Any] | None = None, **arguments: Any) -> Completion:
+        """The SDK's `completions.create`, which would look at every token id of a prompt before it sends them."""
+        given = {name: value for name, value in arguments.items() if value is not openai.omit}
+        body = {"model": self.model, **given, **(extra_body or {})}
+        return await self._sdk.post("/completions", body=body, cast_to=Completion)
 
     async def _streamed(self, api: Any, arguments: dict[str, Any]) -> dict[str, Any]:
         """Ask for a stream, again where it is cut off, and give the whole reply as the API writes it."""
