@@ -4,7 +4,7 @@
 # usage: prepare.sh DIR     DIR as given to tools/real-model/prepare.sh, of which gemma.gguf is needed; makes DIR/llamacpp,
 #                           a virtual environment, and does nothing when that is done already
 #
-# The package comes as source. What it can do with pictures is left out, which saves time; 3 minutes on two cores.
+# The package comes as source. What it can do with pictures is left out, which saves time; about 5 minutes on two cores.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3.11}
