@@ -106,7 +106,7 @@ def collect_command(**given: Any) -> None:
     except KeyboardInterrupt:
         click.echo("\nInterrupted. Finished questions are kept; the same command goes on from them.", err=True)
         raise SystemExit(130) from None
-    _report(outcome, out)
+    _report(outcome, out, by_server=bool(given["server"]))
 
 
 async def _collect_on_cluster(
@@ -222,10 +222,12 @@ def pairs(given: tuple[str, ...]) -> dict[str, Any]:
     return found_pairs
 
 
-def _report(outcome: Outcome, out: Path) -> None:
+def _report(outcome: Outcome, out: Path, *, by_server: bool) -> None:
     click.echo(f"{out}: {outcome.collected} questions")
     usage = outcome.usage
-    cached = "" if usage.cached is None else f", {usage.cached:,} of them from the prefix cache"
+    # Of a request with several prompts, as probes are, vLLM's server tells the last one's only.
+    least = "at least " if by_server else ""
+    cached = "" if usage.cached is None else f", {least}{usage.cached:,} of them from the prefix cache"
     click.echo(f"{usage.decoded:,} tokens decoded; prompts of {usage.prompt:,} tokens{cached}", err=True)
     if outcome.given_up:
         click.echo(
