@@ -12,7 +12,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from envdata.collect.chat_template import ChatTemplate
@@ -32,6 +32,9 @@ from envdata.collect.vllm_words import Request, caching, params_of, under_way
 
 SECONDS_BETWEEN_COUNTS = 1.0
 """Of the tokens of unfinished requests."""
+
+SECONDS_FOR_THE_NEXT, SECONDS_FOR_ALL = 0.005, 0.05
+"""How long a half empty engine waits for one more request that follows from those that ended, and for all of them."""
 
 
 class VLLMEngine:
@@ -218,10 +221,9 @@ class VLLMEngine:
 
     def _serve(self, loop: asyncio.AbstractEventLoop, waiting: dict[str, "asyncio.Future[Any]"]) -> None:
         engine = self._llm.llm_engine
-        number, counted = 0, 0.0
+        number, counted, few = 0, 0.0, False
         while True:
-            while waiting == {} or not self._orders.empty():
-                order = self._orders.get()
+            for order in self._coming(idle=not waiting, few=few):
                 if order is None:
                     engine.abort_request(list(waiting))
                     return
@@ -234,12 +236,30 @@ class VLLMEngine:
             for name in [name for name, reply in waiting.items() if reply.cancelled()]:
                 engine.abort_request([name])
                 del waiting[name]
+            before = len(waiting)
             for output in engine.step() if waiting else ():
                 if output.finished and output.request_id in waiting:
                     loop.call_soon_threadsafe(_settle, waiting.pop(output.request_id), output)
+            few = len(waiting) < before and len(waiting) <= self.width // 2
             if time.monotonic() - counted >= SECONDS_BETWEEN_COUNTS or not waiting:
                 counted = time.monotonic()
                 self.usage.under_way = under_way(engine)
+
+    def _coming(self, *, idle: bool, few: bool) -> Iterator[Callable[[], None] | Request | None]:
+        """Give what there is to do before the next step.
+
+        Where requests have ended and left the engine half empty, what follows from them is waited for a moment: their
+        probes then run together, and not the first of them in a step of its own, which takes as long as one for all.
+        """
+        if idle:
+            yield self._orders.get()
+        until = time.monotonic() + (SECONDS_FOR_ALL if idle or few else 0)
+        while True:
+            patient = time.monotonic() < until
+            try:
+                yield self._orders.get(block=patient, timeout=SECONDS_FOR_THE_NEXT)
+            except queue.Empty:
+                return
 
     def _add(
         self,
