@@ -34,6 +34,8 @@ class Toy:
     """What the server does well or badly; changed by tests while it runs."""
 
     token_ids: bool = True
+    tokenizes: bool = True
+    """Whether it gives the ids of a text without decoding anything."""
     context: int = 4096
     seconds: float = 0.0
     """How long a sampling request takes."""
@@ -126,11 +128,13 @@ def _choice(index: int, ids: list[int], written: str, body: dict[str, Any], toy:
             break
     choice: dict[str, Any] = {
         "index": index, "text": decoded if text is None else text, "finish_reason": reason, "decoded": len(decoded),
-        "logprobs": {
+        "logprobs": None if body.get("logprobs") is None else {
             "tokens": list(decoded), "token_logprobs": [-0.5] * len(decoded),
             "text_offset": list(range(len(decoded))), "top_logprobs": None,
         },
     }  # fmt: skip
+    if text is not None:
+        choice["stop_reason"] = stop
     if toy.token_ids and body.get("return_token_ids"):
         choice |= {"token_ids": list(map(ord, decoded)), "prompt_token_ids": ids}
     return choice
@@ -149,7 +153,17 @@ def application(toy: Toy) -> Starlette:
         return JSONResponse({"object": "list", "data": [model]})
 
     async def tokenize(request: Request) -> Response:
-        messages = (await request.json())["messages"]
+        body = await request.json()
+        if not toy.tokenizes:
+            return _refused(404, "Not Found")
+        if "prompt" in body:
+            while toy.mute:
+                if await request.is_disconnected():
+                    return Response(status_code=499)
+                await asyncio.sleep(0.01)
+            start = [START] if body["add_special_tokens"] else []
+            return JSONResponse({"tokens": [*start, *map(ord, body["prompt"])]})
+        messages = body["messages"]
         text = "".join(f"<{message['role']}>{message['content']}\n" for message in messages) + "<assistant>"
         return JSONResponse({"tokens": [START, *map(ord, text)]})
 

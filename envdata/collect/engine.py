@@ -147,8 +147,12 @@ class Engine(Sampler, Protocol):
     async def encode(self, text: str) -> Prompt:
         """Give the pieces of a text in the middle of a prompt."""
 
-    async def extend(self, prompt: Prompt, sampling: Sampling, seed: int) -> Decoded:
-        """Draw one continuation of a prompt."""
+    async def extend(self, prompt: Prompt, sampling: Sampling, seed: int, *, placed: bool = True) -> Decoded:
+        """Draw one continuation of a prompt.
+
+        Unless `placed`, nobody asks where its tokens stand in the text and how sure the model was of them: `tokens` may
+        be empty. That spares the engine the log-probabilities, which it works out over the whole vocabulary.
+        """
 
     async def context(self) -> int | None:
         """How many tokens the model takes, prompt and continuation together; None where the engine does not tell."""

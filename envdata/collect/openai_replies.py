@@ -37,6 +37,14 @@ def decoded(choice: CompletionChoice, *, by_ids: bool) -> Decoded:
     return put_together(ids if ids is not None else texts, texts, logprobs, choice.text, choice.finish_reason)
 
 
+def unplaced(choice: CompletionChoice) -> Decoded:
+    """Read a completion that was asked for token ids alone. Raises LookupError, saying what the reply lacks."""
+    ids = ids_of(choice, "token_ids")
+    ended_by = (choice.model_extra or {}).get("stop_reason")
+    written = choice.text + ended_by if isinstance(ended_by, str) else choice.text
+    return Decoded(tuple(ids), (), written, choice.text, choice.finish_reason, len(ids))
+
+
 def put_together(
     pieces: Sequence[Piece], texts: Sequence[str], logprobs: Sequence[float], text: str, finish_reason: str | None
 ) -> Decoded:

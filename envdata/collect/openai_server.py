@@ -28,7 +28,7 @@ from envdata.collect.engine import (
     Usage,
 )
 from envdata.collect.openai_client import Client
-from envdata.collect.openai_replies import decoded, ids_of
+from envdata.collect.openai_replies import decoded, ids_of, unplaced
 
 TRIALS = (
     "The days of the week are Monday, Tuesday, Wednesday, Thursday, Friday, Saturday and Sunday. "
@@ -53,6 +53,7 @@ class OpenAIServer:
         self._client = client
         self._template = template
         self._by_ids = True
+        self._tokenizes = False
         self._several = True
         self._streams = False
         self._logprobs = 0
@@ -89,6 +90,7 @@ class OpenAIServer:
         if ids_of(second, "prompt_token_ids") != begun:
             raise LookupError("it read a prompt of ids as another text")
         decoded(second, by_ids=True)
+        self._tokenizes = await self._tokens_of(TRIALS[0], start=True) == tuple(begun[:-1])
         return True
 
     async def _continues_text(self) -> None:
@@ -155,9 +157,10 @@ class OpenAIServer:
                 request.cancel()
             await asyncio.gather(*requests, return_exceptions=True)
 
-    async def extend(self, prompt: Prompt, sampling: Sampling, seed: int) -> Decoded:
+    async def extend(self, prompt: Prompt, sampling: Sampling, seed: int, *, placed: bool = True) -> Decoded:
         """Draw one continuation, in a request of its own."""
-        ((_, drawn),) = await self._draw(prompt, 0, 1, sampling, seed)
+        # A text is known to be whole tokens by their texts alone.
+        ((_, drawn),) = await self._draw(prompt, 0, 1, sampling, seed, placed=placed or not self._by_ids)
         return drawn
 
     async def context(self) -> int | None:
@@ -194,7 +197,15 @@ class OpenAIServer:
         await self._client.close()
 
     async def _draw(
-        self, prompt: Prompt, first: int, count: int, sampling: Sampling, seed: int, *, streamed: bool = False
+        self,
+        prompt: Prompt,
+        first: int,
+        count: int,
+        sampling: Sampling,
+        seed: int,
+        *,
+        streamed: bool = False,
+        placed: bool = True,
     ) -> list[tuple[int, Decoded]]:
         """Draw traces number `first` to `first + count - 1`, in as many requests as the server makes of it."""
         drawn: list[Decoded] = []
@@ -209,7 +220,7 @@ class OpenAIServer:
                 top_p=openai.omit if sampling.top_p is None else sampling.top_p,
                 max_tokens=sampling.max_tokens,
                 stop=list(sampling.stop) or openai.omit,
-                logprobs=self._logprobs,
+                logprobs=self._logprobs if placed else openai.omit,
                 streamed=streamed,
                 extra_body={
                     **({"return_token_ids": True, "skip_special_tokens": False} if self._by_ids else {}),
@@ -218,7 +229,7 @@ class OpenAIServer:
             )
             if not reply.choices:
                 raise QuestionFailedError(f"{self._client.url} sent a reply without a completion")
-            drawn.extend(map(self._read, reply.choices))
+            drawn.extend(self._read(choice, placed=placed) for choice in reply.choices)
         return list(enumerate(drawn[:count], start=first))
 
     async def _by_server(self, asked: Conversation) -> Prompt:
@@ -244,10 +255,19 @@ class OpenAIServer:
         if (text, start) not in self._encoded:
             if len(self._encoded) >= MAX_ENCODED:
                 self._encoded.clear()
-            # One token is decoded and thrown away.
-            reply = await self._ask(prompt=text, max_tokens=1, add_special_tokens=start)
-            self._encoded[text, start] = tuple(ids_of(reply, "prompt_token_ids"))
+            tokens = await self._tokens_of(text, start=start) if self._tokenizes else None
+            if tokens is None:
+                # One token is decoded and thrown away.
+                reply = await self._ask(prompt=text, max_tokens=1, add_special_tokens=start)
+                tokens = tuple(ids_of(reply, "prompt_token_ids"))
+            self._encoded[text, start] = tokens
         return self._encoded[text, start]
+
+    async def _tokens_of(self, text: str, *, start: bool) -> Prompt | None:
+        """What vLLM's /tokenize says; None where there is no such thing."""
+        body = {"model": self._client.model, "prompt": text, "add_special_tokens": start}
+        tokens = (await self._client.post("/tokenize", body) or {}).get("tokens")
+        return tuple(tokens) if isinstance(tokens, list) and all(isinstance(token, int) for token in tokens) else None
 
     async def _ask(self, *, prompt: str | list[int], max_tokens: int, **extra: Any) -> CompletionChoice:
         """Ask for one greedy completion."""
@@ -261,9 +281,9 @@ class OpenAIServer:
         )
         return _only(reply.choices, self._client.url)
 
-    def _read(self, choice: CompletionChoice) -> Decoded:
+    def _read(self, choice: CompletionChoice, *, placed: bool = True) -> Decoded:
         try:
-            return decoded(choice, by_ids=self._by_ids)
+            return decoded(choice, by_ids=self._by_ids) if placed else unplaced(choice)
         except LookupError as error:
             raise QuestionFailedError(f"{self._client.url} sent a reply that cannot be used: {error}") from None
 

@@ -126,9 +126,10 @@ class VLLMEngine:
                 one.cancel()
             await asyncio.gather(*drawing, return_exceptions=True)
 
-    async def extend(self, prompt: Prompt, sampling: Sampling, seed: int) -> Decoded:
+    async def extend(self, prompt: Prompt, sampling: Sampling, seed: int, *, placed: bool = True) -> Decoded:
         """Draw one continuation."""
-        return await self._decode(prompt, {**params_of(sampling), "seed": seed})
+        params = {**params_of(sampling), "seed": seed}
+        return await self._decode(prompt, params if placed else {**params, "logprobs": None})
 
     async def context(self) -> int | None:
         """The model's context, in tokens."""
@@ -182,7 +183,8 @@ class VLLMEngine:
         ids = tuple(only.token_ids)
         self.usage.add(len(prompt), output.num_cached_tokens, len(ids))
         if only.logprobs is None:
-            return Decoded(ids, (), only.text, only.text, only.finish_reason, len(ids))
+            ended_by = only.stop_reason if isinstance(only.stop_reason, str) else ""
+            return Decoded(ids, (), only.text + ended_by, only.text, only.finish_reason, len(ids))
         chosen = [entry[token] for token, entry in zip(ids, only.logprobs, strict=True)]
         texts = [entry.decoded_token or "" for entry in chosen]
         logprobs = [entry.logprob for entry in chosen]

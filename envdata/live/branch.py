@@ -19,7 +19,7 @@ class LiveBranch:
     stop: tuple[str, ...]
     pieces: Prompt = ()
     tokens: list[Token] = field(default_factory=list)
-    """Places in `written`, and log-probabilities."""
+    """Places in `written`, and log-probabilities; without those of a last piece that was read unplaced."""
     written: str = ""
     """All that was decoded up to the branch's end, the stop text included."""
     text: str = ""

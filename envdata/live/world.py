@@ -142,18 +142,19 @@ class LiveWorld:
     async def _extend(self, place: int, tokens: int, *, whole: bool = False) -> None:
         branch = self.branches[place]
         tokens = min(tokens, self._room - branch.count)
-        missing = branch.begun_stop()
-        if whole and 0 < missing < tokens:
+        while whole and 0 < (missing := branch.begun_stop()) < tokens:
             # The server would not know the stop text's rest for one, and write on to the end for nothing.
             await self._extend(place, missing)
             if branch.finished:
                 return
             tokens -= missing
+        # What surely ends with this is neither cut nor probed any more.
+        ends = whole and tokens == self._room - branch.count and not branch.begun_stop()
         sampling = dataclasses.replace(self._settings.sampling, max_tokens=tokens)
         meter = Meter()
         METER.set(meter)
         seed = _seed(self._seed, place, branch.count)
-        more = await self._model.engine.extend((*self._prompt, *branch.pieces), sampling, seed)
+        more = await self._model.engine.extend((*self._prompt, *branch.pieces), sampling, seed, placed=not ends)
         _add(self.traces, meter)
         branch.append(more, tokens, meter.decoded or more.count)
         if branch.count >= self._room and branch.reason is None:

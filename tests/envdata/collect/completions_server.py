@@ -229,9 +229,10 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
 
         def _reply(self, body: dict[str, Any]) -> tuple[int, object]:
             if self.path in ("/tokenize", "/apply-template"):
-                text = written_out(body["messages"])
+                text = written_out(body["messages"]) if "messages" in body else body["prompt"]
                 known = self.path == ("/apply-template" if behaviour.llama else "/tokenize")
-                tokens = {"tokens": [START, *map(ord, text)], "prompt": text}
+                start = [START] if body.get("add_special_tokens", True) else []
+                tokens = {"tokens": [*start, *map(ord, text)], "prompt": text}
                 return (200, tokens) if known else (404, {"error": {"message": "no such path"}})
             behaviour.requests.append(body)
             if body["model"] != "toy":
