@@ -31,7 +31,8 @@ from sandbox.solving.validating import Validation, askings, differences, lived, 
 @click.option("--template", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Their template.")
 @click.option("--limit", type=click.IntRange(2), help="Play the first so many questions.  [default: all]")
 @click.option("--repeats", type=click.IntRange(1), default=50, show_default=True, help="Branch orders in replay.")
-@click.option("--live-repeats", type=click.IntRange(1), default=1, show_default=True, help="Times each is played live.")
+@click.option("--live-repeats", type=click.IntRange(1), default=1, show_default=True,
+              help="Times each question is played live: more leave less to the luck of the draw.")  # fmt: skip
 @click.option("--at-once", type=click.IntRange(1, 256), default=4, show_default=True, help="Questions at once, live.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the live draws.")
 @episode_options
@@ -51,7 +52,8 @@ def validate_command(
     """Play controllers live on a grid's own questions, and put replay and live side by side.
 
     The model has to be the one that the grid was collected from; how it is asked, the grid says. Intervals are 95 %
-    over questions; the difference is live − replay, of the same questions.
+    over questions; the difference is live − replay, paired by question, and its interval holds the luck of the live
+    draws too.
     """
     grid = Grid.load(grid_path)
     given["chat_template"] = None
@@ -128,6 +130,8 @@ def print_validation(validation: Validation) -> None:
         f"live: {validation.generated:,.1f} tokens generated an episode, {validation.wasted:,.1f} of them for nothing; "
         f"{validation.seconds:.1f} s"
     )
+    if validation.live_repeats == 1:
+        click.echo("live: one draw a question, whose luck is in the intervals; --live-repeats N draws more")
     for by, count in validation.failures.items():
         click.echo(f"live: {count} episodes failed by the {by}")
 

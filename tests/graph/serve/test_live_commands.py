@@ -109,6 +109,19 @@ def test_validate(model: list[str], toy: Toy, tmp_path: Path) -> None:
     table = autotts("validate", "sc:branches=4", "--grid", str(grid), *model[:3], "toy", "--sandbox", "process",
                     "--repeats", "2", "--limit", "2", "--quiet")  # fmt: skip
     assert "live − replay" in table.stdout
+    assert "one draw a question" in table.stdout
+
+    def seeds(name: str) -> set[int]:
+        toy.requests.clear()
+        ended = autotts("validate", name, "--grid", str(grid), *model, "--sandbox", "process", "--quiet",
+                        "--repeats", "2", "--limit", "2")  # fmt: skip
+        assert ended.exit_code == 0
+        return {body["seed"] for body in toy.requests if "seed" in body and isinstance(body["prompt"], list)}
+
+    drawn = seeds("sc:branches=4")
+    assert len(drawn) == 8
+    assert seeds("sc:branches=4") == drawn, "the same command draws the same branches"
+    assert not seeds("asc") & drawn, "another controller's luck is its own"
 
 
 def test_serve_until_told_to_end(model: list[str], toy: Toy, tmp_path: Path) -> None:
