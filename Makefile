@@ -19,8 +19,9 @@ bin := .venv/bin
 run: setup
 	$(bin)/autotts discover --sandbox '$(SANDBOX)' $(ARGS)
 
+# A process a core; more than four would mostly wait for each other's sandboxes. ARGS=-n0 is one after the other.
 test: setup-dev
-	$(bin)/python -m pytest $(ARGS)
+	$(bin)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: setup-dev
 	$(bin)/ruff check .

@@ -12,16 +12,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-WANTED = [word.encode() for word in sys.argv[1].split(",")]
-
 
 def every_file() -> list[str]:
     return [os.path.join(folder, name) for folder, _, names in os.walk("/") for name in names]
 
 
-def hunt(files: list[str]) -> list[list[str]]:
-    """For each canary the files that hold it: all but the system's own programs and pages of the kernel."""
-    found: list[list[str]] = [[] for _ in WANTED]
+def hunt(wanted: list[bytes], files: list[str]) -> list[list[str]]:
+    """For each canary, spelt backwards, the files that hold it: all but the system's own programs and pages of the kernel."""
+    found: list[list[str]] = [[] for _ in wanted]
     for path in files:
         if path.startswith(("/usr", "/sys", "/proc/sys")) or "/lib/python3" in path or not os.path.isfile(path):
             continue
@@ -30,7 +28,7 @@ def hunt(files: list[str]) -> list[list[str]]:
                 data = stream.read(4 << 20)
         except OSError:
             continue
-        for place, word in enumerate(WANTED):
+        for place, word in enumerate(wanted):
             if word[::-1] in data:
                 found[place].append(path)
     return found
@@ -65,7 +63,7 @@ def main() -> None:
     port, files = int(sys.argv[2]), every_file()
     seen = {
         "tries": tries,
-        "canaries": hunt(files),
+        "canaries": hunt([word.encode() for word in sys.argv[1].split(",")], files),
         "grids": [path for path in files if path.endswith((".parquet", ".arrow"))],
         "runs": [path for path in files if path.endswith(("run.toml", ".jsonl", ".sqlite"))],
         "environment": dict(os.environ),
