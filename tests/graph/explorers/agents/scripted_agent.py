@@ -18,7 +18,7 @@ def every_file() -> list[str]:
 
 
 def hunt(wanted: list[bytes], files: list[str]) -> list[list[str]]:
-    """For each canary, given backwards, the files that hold it, but for the system's programs and the kernel's pages."""
+    """For each canary, given backwards, the files that hold it, but for the system's and the kernel's."""
     found: list[list[str]] = [[] for _ in wanted]
     for path in files:
         if path.startswith(("/usr", "/sys", "/proc/sys")) or "/lib/python3" in path or not os.path.isfile(path):
