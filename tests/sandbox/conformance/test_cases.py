@@ -4,6 +4,7 @@ import gc
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def _parameters() -> list[object]:
         for name, mark in BACKENDS.items()
         for case in everything(name)
     ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_was_there_is_looked_at_once() -> Iterator[None]:
+    """Each case collects garbage several times: not that of all modules, which other tests have loaded."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def _of_this_process(suite: Suite) -> tuple[object, ...]:
