@@ -9,10 +9,9 @@ vLLM is imported when the engine is established, and not before.
 """
 
 import asyncio
-import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from envdata.collect.chat_template import ChatTemplate
@@ -28,13 +27,11 @@ from envdata.collect.engine import (
     Usage,
 )
 from envdata.collect.openai_replies import put_together
+from envdata.collect.vllm_orders import Orders
 from envdata.collect.vllm_words import Request, caching, params_of, under_way
 
 SECONDS_BETWEEN_COUNTS = 1.0
 """Of the tokens of unfinished requests."""
-
-SECONDS_FOR_THE_NEXT, SECONDS_FOR_ALL = 0.005, 0.05
-"""How long a half empty engine waits for one more request that follows from those that ended, and for all of them."""
 
 
 class VLLMEngine:
@@ -57,7 +54,7 @@ class VLLMEngine:
         self._scored = scored
         self._model, self._template = model, template
         self._arguments = dict(arguments)
-        self._orders: queue.SimpleQueue[Callable[[], None] | Request | None] = queue.SimpleQueue()
+        self._orders = Orders()
         self._thread: threading.Thread | None = None
         self._llm: Any = None
         self._own: Mapping[str, Any] = {}
@@ -225,7 +222,7 @@ class VLLMEngine:
         engine = self._llm.llm_engine
         number, counted, few = 0, 0.0, False
         while True:
-            for order in self._coming(idle=not waiting, few=few):
+            for order in self._orders.before_a_step(loop, idle=not waiting, few=few):
                 if order is None:
                     engine.abort_request(list(waiting))
                     return
@@ -246,22 +243,6 @@ class VLLMEngine:
             if time.monotonic() - counted >= SECONDS_BETWEEN_COUNTS or not waiting:
                 counted = time.monotonic()
                 self.usage.under_way = under_way(engine)
-
-    def _coming(self, *, idle: bool, few: bool) -> Iterator[Callable[[], None] | Request | None]:
-        """Give what there is to do before the next step.
-
-        Where requests have ended and left the engine half empty, what follows from them is waited for a moment: their
-        probes then run together, and not the first of them in a step of its own, which takes as long as one for all.
-        """
-        if idle:
-            yield self._orders.get()
-        until = time.monotonic() + (SECONDS_FOR_ALL if idle or few else 0)
-        while True:
-            patient = time.monotonic() < until
-            try:
-                yield self._orders.get(block=patient, timeout=SECONDS_FOR_THE_NEXT)
-            except queue.Empty:
-                return
 
     def _add(
         self,

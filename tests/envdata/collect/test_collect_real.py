@@ -20,6 +20,30 @@ INTERVAL, BRANCHES, QUESTIONS = 5, 8, 4
 SIZES = f"--interval {INTERVAL} --branches {BRANCHES} --max-tokens 85 --probe-tokens 6 --temperature 0.9".split()
 COLLECT = "from graph.cli.collect import collect_command; collect_command()"
 
+PROBES_OF_A_LONG_TRACE = """
+import asyncio, json, sys
+from envdata.collect.engine import Sampling
+from envdata.collect.vllm_engine import VLLMEngine
+
+async def main():
+    engine = VLLMEngine(sys.argv[1], json.loads(sys.argv[2]))
+    await engine.establish()
+    prompt = await engine.prompt("Problem: 12 + 7 = ? Count up to it, number by number.\\nReasoning: 1, 2, 3,")
+    drawn = [await engine.extend(prompt, Sampling(0.9, max_tokens=160), seed) for seed in range(4)]
+    trace = max(drawn, key=lambda one: one.count)
+    closing = await engine.encode("\\nAnswer:")
+    read = []
+    for cut in range(16, trace.count, 16):
+        before = engine.usage.prompt - (engine.usage.cached or 0)
+        await engine.answer([(*prompt, *trace.pieces[:cut], *closing)], 4, ["\\n"])
+        read.append(engine.usage.prompt - (engine.usage.cached or 0) - before - len(closing))
+    block = await engine.with_model(lambda llm: llm.llm_engine.vllm_config.cache_config.block_size)
+    print(json.dumps([trace.count, block, read]))
+    await engine.close()
+
+asyncio.run(main())
+"""
+
 
 def check(out):
     """Check a grid's structure; returns its rows."""
@@ -115,3 +139,20 @@ def test_a_grid_from_each_engine(tmp_path, chat):
     # Sums of other batches round differently; a tie between two tokens may fall either way, rarely.
     assert sum(answers) >= 0.95 * len(answers)
     assert all(first["final_answer"] == second["final_answer"] for first, second in pairs)
+
+
+def test_probes_read_no_more_of_their_trace_than_the_cache_cannot_hold(tmp_path):
+    script = tmp_path / "probes.py"
+    script.write_text(PROBES_OF_A_LONG_TRACE)
+    ended = subprocess.run(
+        [real_model.python(), script, real_model.folder() / "gemma-hf", json.dumps(real_model.IN_PROCESS)],
+        env=real_model.environment(),
+        capture_output=True,
+        text=True,
+        timeout=real_model.SECONDS_TO_START,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    tokens, block, read = json.loads(ended.stdout.splitlines()[-1])
+    assert tokens > 3 * block, "a trace of several blocks"
+    # Less than a block is not cached, and a token more where the closing makes it the last of one.
+    assert max(read) <= block, (block, read)
