@@ -62,10 +62,10 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="autotts")
-def _group() -> None:
+def cli() -> None:
     """Discover, evaluate and use controllers for test-time scaling."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `autotts` command."""
-    _group.main(args=None if arguments is None else list(arguments), prog_name="autotts")
+    cli.main(args=None if arguments is None else list(arguments), prog_name="autotts")

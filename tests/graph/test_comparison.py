@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from graph.cli import _group
+from graph.cli import cli
 from graph.comparison import compare
 from graph.curves import Questions
 from tests import grids
@@ -114,7 +114,7 @@ def test_a_label_without_episodes() -> None:
 
 
 def run(*arguments: str) -> str:
-    done = CliRunner().invoke(_group, ["compare", *arguments], catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["compare", *arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.stdout
 
@@ -147,6 +147,6 @@ def test_the_command_says_the_same_in_json_and_in_one_screen(tmp_path: Path) -> 
     ],
 )
 def test_what_cannot_be_compared(tmp_path: Path, arguments: list[str], message: str) -> None:
-    done = CliRunner().invoke(_group, ["compare", *arguments, "--grid", str(grids.write_worked(tmp_path))])
+    done = CliRunner().invoke(cli, ["compare", *arguments, "--grid", str(grids.write_worked(tmp_path))])
     assert done.exit_code == 2
     assert message in done.stderr

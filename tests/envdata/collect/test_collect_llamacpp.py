@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from envdata.grid import Grid
-from graph.cli import main
+from graph.cli import cli
 from tests import real_model
 
 pytestmark = pytest.mark.llamacpp
@@ -36,7 +36,7 @@ def grid(url, tmp_path_factory):
 
 
 def run(*words):
-    done = CliRunner().invoke(main, [str(word) for word in words])
+    done = CliRunner().invoke(cli, [str(word) for word in words])
     assert done.exit_code == 0, done.output + done.stderr
     return done
 
@@ -56,7 +56,7 @@ def test_a_grid_by_texts(grid):
 
 
 def test_the_grid_is_verified_and_played(grid, tmp_path):
-    verified = json.loads(CliRunner().invoke(main, ["grid", "verify", str(grid), "--json"]).output)
+    verified = json.loads(CliRunner().invoke(cli, ["grid", "verify", str(grid), "--json"]).output)
     # What depends on the model's luck, such as how many answers there are, may be at fault.
     holds = {check["name"]: check["holds"] for check in verified["checks"]}
     assert all(holds[name] for name in ("format", "token counts", "longest branch", "confidences", "probe costs"))
