@@ -101,6 +101,7 @@ class ModelServer:
         self.script = script
         self.requests: list[Request] = []
         self.answered = 0
+        self._handlers: list[threading.Thread] = []
         self._lock = threading.Lock()
         server = self
 
@@ -108,6 +109,7 @@ class ModelServer:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 with server._lock:
+                    server._handlers.append(threading.current_thread())
                     headers = {name.lower(): value for name, value in self.headers.items()}
                     request = Request(len(server.requests), self.path, headers, body)
                     server.requests.append(request)
@@ -138,6 +140,9 @@ class ModelServer:
             self._server.shutdown()
             self._server.server_close()
             thread.join()
+            # One that still drips notices at its next word that nobody listens.
+            for handler in self._handlers:
+                handler.join(10)
 
 
 def _answer(handler: BaseHTTPRequestHandler, request: Request, answer: Answer) -> None:

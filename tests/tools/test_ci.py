@@ -71,11 +71,12 @@ def test_a_failure_keeps_no_other_suite_from_running(project: Path) -> None:
 
 
 def test_what_failed_in_pytest_is_named_below_the_table(project: Path) -> None:
-    python(project, "echo 'FAILED tests/test_x.py::test_y - assert 1 == 2'; echo '=== 1 failed in 1s ==='; exit 1")
+    said = "FAILED tests/test_x.py::test_y - assert 1 == 2", "ERROR tests/test_z.py", "=== 1 failed, 1 error in 1s ==="
+    python(project, "".join(f"echo '{line}'\n" for line in said) + "exit 1")
     code, table, _ = ci(project, "slow", "run")
     assert code == 1
     assert [line.split()[:2] for line in table[:2]] == [["slow", "FAILED"], ["run", "passed"]]
-    assert table[2:] == ["", "FAILED tests/test_x.py::test_y - assert 1 == 2"]
+    assert table[2:] == ["", *said[:2]]
 
 
 def test_when_time_is_up_what_runs_is_stopped_and_nothing_more_is_started(project: Path) -> None:

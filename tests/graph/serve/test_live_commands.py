@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from envdata.live.episode import BranchState
-from graph.cli import _group
+from graph.cli import cli
 from graph.cli.growing import picture
 from tests.live_model import Toy
 
@@ -29,7 +29,7 @@ def model(_upstream: tuple[str, Toy]) -> list[str]:
 
 
 def autotts(*arguments: str) -> Result:
-    return CliRunner().invoke(_group, list(arguments))
+    return CliRunner().invoke(cli, list(arguments))
 
 
 def test_solve(model: list[str], toy: Toy, tmp_path: Path) -> None:
@@ -45,6 +45,18 @@ def test_solve(model: list[str], toy: Toy, tmp_path: Path) -> None:
     assert told["cost"]["generated"] == told["cost"]["decoded"] + told["cost"]["probe_tokens"]
     assert told["self_consistency"]["branches"] == len(told["branches"]) == 5
     assert "ANSWER" in pq.read_table(tmp_path / "t.parquet").column("action").to_pylist()
+
+
+def test_what_self_consistency_would_cost_is_not_known_of_branches_that_go_on(
+    model: list[str], toy: Toy, tmp_path: Path
+) -> None:
+    looks = tmp_path / "looks.py"
+    looks.write_text(
+        "from sandbox.tts import *\nclass Looks(Controller):\n    @staticmethod\n    def schedule(beta): return {}\n"
+        "    def solve(self, episode):\n        return episode.branch(3)[0].answer\n"
+    )
+    said = autotts("solve", "What is 6 * 7?", "--controller", str(looks), *model, *ASKED).stderr
+    assert "self-consistency with 3 branches: more than 48 tokens: none was read whole" in said
 
 
 def test_solve_says_what_is_wrong(model: list[str], toy: Toy, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,18 +32,21 @@ def _parameters() -> list[object]:
     ]
 
 
+Look = tuple[object, ...]
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _what_was_there_is_looked_at_once() -> Iterator[None]:
-    """Each case collects garbage several times: not that of all modules, which other tests have loaded."""
+def _what_other_tests_left() -> Iterator[None]:
+    """What they started comes to its end before the first case, and what they loaded is no garbage of any case's."""
     gc.collect()
     gc.freeze()
+    _once_it_stays(_of_this_process, looks=20)
     yield
     gc.unfreeze()
 
 
-def _of_this_process(suite: Suite) -> tuple[object, ...]:
+def _of_this_process() -> Look:
     """What a candidate must not change here."""
-    suite.backend.close()  # connections to an engine come and go
     gc.collect()
     children = [task.joinpath("children").read_text() for task in Path("/proc/self/task").iterdir()]
     return (
@@ -54,27 +57,30 @@ def _of_this_process(suite: Suite) -> tuple[object, ...]:
     )
 
 
-def _at_rest(suite: Suite) -> tuple[object, ...]:
-    """The same once two looks agree: what tests before this one started in advance may still be on its way."""
+def _without_connections(suite: Suite) -> Look:
+    """The same without the backend's connections to an engine, which come and go."""
+    suite.backend.close()
+    return _of_this_process()
+
+
+def _once_it_stays(look: Callable[[], Look], looks: int = 2) -> Look:
+    """What is seen once so many looks in a row agree: what was started in advance may still be on its way."""
     deadline = time.monotonic() + PATIENCE
-    before = _of_this_process(suite)
-    while time.monotonic() < deadline:
+    seen = [look()]
+    while (len(seen) < looks or len(set(seen[-looks:])) > 1) and time.monotonic() < deadline:
         time.sleep(0.05)
-        now = _of_this_process(suite)
-        if now == before:
-            break
-        before = now
-    return before
+        seen.append(look())
+    return seen[-1]
 
 
 @pytest.mark.parametrize(("name", "case"), _parameters())
 def test_case(name: str, suite: Suite, case: Case | Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_API_KEY", "CANARY-gold-0123456789abcdef")
-    before = _at_rest(suite)
+    before = _once_it_stays(lambda: _without_connections(suite))
     outcome = suite.run(case)
     assert outcome.passed, outcome.why
     deadline = time.monotonic() + PATIENCE
-    while (after := _of_this_process(suite)) != before and time.monotonic() < deadline:
+    while (after := _without_connections(suite)) != before and time.monotonic() < deadline:
         time.sleep(0.2)
     assert after == before
 

@@ -70,8 +70,16 @@ def check(solution: Solution, grid: Grid) -> None:
         assert branch.finished or branch.tokens % grid.interval == 0
 
 
+def generated(url: str) -> float:
+    """How many tokens the server says that it generated, all in all."""
+    page = httpx.get(url.removesuffix("/v1") + "/metrics").text
+    (line,) = [line for line in page.splitlines() if line.startswith("vllm:generation_tokens_total{")]
+    return float(line.rpartition(" ")[2])
+
+
 def test_episodes_behind_vllms_server(url: str) -> None:
     grid = Grid.load(GRID)
+    counted: list[float] = []
 
     async def run() -> list[Solution]:
         engine = served(url, real_model.MODEL)
@@ -80,9 +88,16 @@ def test_episodes_behind_vllms_server(url: str) -> None:
             assert (solver.facts.name, solver.facts.continues) == ("vllm", "token ids")
             assert solver.model.context == 2048
             question = "A bag holds 6 balls. How many balls are in 7 bags?"
-            return await asyncio.gather(*(solver.solve(question, "cmc", seed=seed) for seed in (1, 2)))
+            before = generated(url)
+            solutions = await asyncio.gather(*(solver.solve(question, "cmc", seed=seed) for seed in (1, 2)))
+            read = await solver.solve(question, "sc", 0.5, seed=3)
+            counted.append(generated(url) - before)
+            return [*solutions, read]
 
-    first, second = asyncio.run(run())
+    first, second, read = asyncio.run(run())
+    assert counted == [sum(solution.cost.generated for solution in (first, second, read))]
+    assert read.cost.decoded == read.cost.tokens
+    assert all(branch.finished for branch in read.branches)
     check(first, grid)
     check(second, grid)
     assert [branch.text for branch in first.branches] != [branch.text for branch in second.branches]
