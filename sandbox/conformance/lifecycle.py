@@ -133,7 +133,10 @@ class _Shot:
 
 def _kill_from_outside(running: Running) -> None:
     if isinstance(running, LocalRunning):
-        os.kill(running.pid, signal.SIGKILL)
+        # The whole family: what a busy machine has only just started does not end with its parent yet.
+        for pid in (running.pid, *_descendants(running.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     else:
         container: Any = running
         with contextlib.suppress(Exception):  # it has ended by itself
