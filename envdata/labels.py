@@ -8,6 +8,8 @@ import numpy as np
 from envdata.grid import Grid
 from envdata.ledger import Ints
 
+_NEVER = np.iinfo(np.int64).max
+
 
 class LabelBook:
     """The labels of `groups` × Q episodes; episode g × Q + q plays question q of the grid."""
@@ -18,6 +20,8 @@ class LabelBook:
         self._spellings = int(first_text[-1])
         self._label_of = np.full(groups * self._spellings, -1, np.int32)
         """Each group has a place for every distinct answer of every question; −1 where it was not revealed."""
+        self._first = np.full(groups * self._spellings, _NEVER)
+        """At each place, when an answer is revealed that is being numbered; only then."""
         starts = np.arange(groups)[:, None] * self._spellings + first_text[None, :-1]
         self._start = starts.ravel()
         self._size = np.tile(np.diff(first_text), groups)
@@ -38,11 +42,16 @@ class LabelBook:
         label = self._label_of[place]
         fresh = np.flatnonzero(label < 0)
         if fresh.size:
+            at = place[fresh]
+            when = fresh if step is None else step[fresh] * len(place) + fresh
+            # Sorting is for the distinct ones alone, which are few.
+            np.minimum.at(self._first, at, when)
+            reveals = when == self._first[at]
+            self._first[at] = _NEVER
+            distinct, own = at[reveals], episode[fresh[reveals]]
             if step is not None:
-                fresh = fresh[np.lexsort((step[fresh], episode[fresh]))]
-            distinct, first = np.unique(place[fresh], return_index=True)
-            by_reveal = np.argsort(first)
-            distinct, own = distinct[by_reveal], episode[fresh][first[by_reveal]]
+                by_reveal = np.lexsort((when[reveals], own))
+                distinct, own = distinct[by_reveal], own[by_reveal]
             starts = np.flatnonzero(np.diff(own, prepend=-1))
             counts = np.diff(np.append(starts, len(own)))
             rank = np.arange(len(own)) - np.repeat(starts, counts)

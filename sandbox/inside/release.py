@@ -6,7 +6,7 @@ the file's `OptimalController`, made with `config={"beta": β}`.
 """
 
 import os
-from functools import lru_cache
+from os import read
 from types import ModuleType
 from typing import Any
 
@@ -34,7 +34,6 @@ class ReleaseQuestion:
         self._texts: list[str] = []
         """Spellings by label."""
         self._labels: dict[str, int] = {}
-        self._spent = 0
         self._costs: list[int] = []
         """Tokens by branch, in the order of opening."""
         self._sealed = link.sealed(number)
@@ -42,6 +41,8 @@ class ReleaseQuestion:
         """What was taken and not told yet."""
         self._ends: dict[int, tuple[str, int]] = {}
         """Of sealed branches that were read to their ends: the final answers, and what their last intervals cost."""
+        self._records: dict[bytes, tuple[int, str, int]] = {}
+        """What records say that were read before, for many say the same: the cost, the answer and whether it ends."""
         self.probe_freq = interval
         """Δ, in tokens."""
         self.question = question
@@ -66,7 +67,8 @@ class ReleaseQuestion:
             return self._take(index)
         if index in self._ends:
             answer, cost = self._ends[index]
-            self._pay(index, cost)
+            self._taken.append(index)
+            self._costs[index] += cost
             return answer, True
         reply = self._call(Op.CONTINUE, True, [index])
         if reply[0]:
@@ -85,7 +87,7 @@ class ReleaseQuestion:
 
     def get_seq_and_total_tokens(self) -> tuple[int, int]:
         """The longest branch so far, and all of them together, in tokens."""
-        return max(self._costs, default=0), self._spent
+        return max(self._costs, default=0), sum(self._costs)
 
     def get_cost_per_branch_active(self) -> list[int]:
         """What each opened branch has cost, in tokens, in the order of opening."""
@@ -103,20 +105,24 @@ class ReleaseQuestion:
 
     def _take(self, index: int) -> tuple[str, bool]:
         """Take the next interval of a sealed branch."""
-        cost, finished, size, text = RECORD.unpack(os.read(self._sealed[index], RECORD.size))
-        answer = _decoded(text, size)
-        self._pay(index, cost)
-        if answer not in self._labels:
-            self._met(answer)
+        # A controller's innermost step: everything here is done once an interval.
+        record = read(self._sealed[index], RECORD.size)
+        cost, answer, finished = self._records.get(record) or self._first_read(record)
+        self._taken.append(index)
+        self._costs[index] += cost
         if finished:
             self._ends[index] = answer, cost
             os.close(self._sealed.pop(index))
-        return answer, bool(finished)
+            return answer, True
+        return answer, False
 
-    def _pay(self, index: int, cost: int) -> None:
-        self._taken.append(index)
-        self._costs[index] += cost
-        self._spent += cost
+    def _first_read(self, record: bytes) -> tuple[int, str, int]:
+        cost, finished, size, text = RECORD.unpack(record)
+        answer = text[:size].decode()
+        if answer not in self._labels:
+            self._met(answer)
+        self._records[record] = cost, answer, finished
+        return cost, answer, finished
 
     def _met(self, answer: str) -> None:
         self._labels[answer] = len(self._texts)
@@ -124,8 +130,7 @@ class ReleaseQuestion:
 
     def _seen(self, index: int, reply: Reply) -> tuple[str, bool]:
         _, tokens, special, (labels, confidences, details, flags) = reply
-        self._costs[index] += tokens - self._spent
-        self._spent = tokens
+        self._costs[index] += tokens - sum(self._costs)
         label = next(labels)
         if confidences is not None:
             next(confidences)
@@ -143,11 +148,6 @@ class ReleaseQuestion:
         if type(answer) is not str or answer not in self._labels:
             raise LookupError
         return self._labels[answer]
-
-
-@lru_cache(maxsize=4096)
-def _decoded(text: bytes, size: int) -> str:
-    return text[:size].decode()
 
 
 class ReleaseCandidate:
