@@ -18,6 +18,7 @@ import struct
 import termios
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,6 +63,18 @@ class _Seal:
         return self.records - left // RECORD.size
 
 
+class _Records(NamedTuple):
+    """What the branches of a question will say, one after the other."""
+
+    first: int
+    """The grid's number of the first branch."""
+    blob: bytes
+    starts: list[int]
+    """By branch, in records; plain numbers, for they are looked up one by one."""
+    ends: list[int]
+    """Zero where an answer is too long for a record."""
+
+
 def suits(terms: Terms) -> bool:
     """Whether every action can be admitted beforehand: nothing depends on what is left to spend, or on an end."""
     return terms.budget is None and terms.repeats_last
@@ -79,8 +92,8 @@ class Sealer:
         """By episode and branch."""
         self.outgoing: dict[int, list[int]] = {}
         """By group, the reading ends that go with its next reply; whoever sends it closes them."""
-        self._blobs: dict[int, tuple[bytes, Ints]] = {}
-        """By question: the records of all its branches, and the longest text size of each branch's."""
+        self._records: dict[int, _Records] = {}
+        """By question."""
 
     def take(self, told: Parsed) -> Bools:
         """Apply what was taken, as TAKEN entries tell it; returns (k,) which of them cannot be."""
@@ -189,26 +202,16 @@ class Sealer:
 
     def _rest(self, episode: int, branch: int) -> tuple[int, bytes]:
         """Where a branch stands in the ledger, and the records of its intervals to come, none if they do not fit."""
-        episodes, arrays = self._episodes, self._episodes.grid.arrays
-        question = episode % episodes.questions
+        episodes, question = self._episodes, episode % self._episodes.questions
         place = episode * episodes.ledger.width + branch
-        recorded = episodes.recorded_branch(place)
-        blob, sizes = self._of_question(question)
-        first = int(arrays.first_branch[question])
-        if sizes[recorded - first] == _TOO_LONG:
-            return place, b""
-        base = int(arrays.first_answer[first])
-        start = int(arrays.first_answer[recorded]) - base + int(episodes.ledger.depth[place])
-        end = int(arrays.first_answer[recorded]) - base + int(arrays.intervals[recorded]) + 1
-        return place, blob[start * RECORD.size : end * RECORD.size]
+        if question not in self._records:
+            self._records[question] = self._build(question)
+        records = self._records[question]
+        number = episodes.recorded_branch(place) - records.first
+        start = records.starts[number] + int(episodes.ledger.depth[place])
+        return place, records.blob[start * RECORD.size : records.ends[number] * RECORD.size]
 
-    def _of_question(self, question: int) -> tuple[bytes, Ints]:
-        if question not in self._blobs:
-            self._blobs[question] = self._build(question)
-        return self._blobs[question]
-
-    def _build(self, question: int) -> tuple[bytes, Ints]:
-        """The records of all branches of a question, one after the other."""
+    def _build(self, question: int) -> _Records:
         arrays, probe = self._episodes.grid.arrays, self._episodes.terms.probe_cost
         branches = slice(int(arrays.first_branch[question]), int(arrays.first_branch[question + 1]))
         intervals = arrays.intervals[branches].astype(np.int64)
@@ -232,4 +235,5 @@ class Sealer:
         ends = starts + intervals
         records["finished"][ends] = 1
         records["cost"][ends] = np.maximum(0, arrays.tokens[branches] - arrays.interval * intervals)
-        return records.tobytes(), np.maximum.reduceat(records["size"], starts).astype(np.int64)
+        fits = np.maximum.reduceat(records["size"], starts) < _TOO_LONG
+        return _Records(branches.start, records.tobytes(), starts.tolist(), np.where(fits, ends + 1, 0).tolist())
