@@ -24,6 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.live import HEAD
 from envdata.collect.spelling import make_speller
 from envdata.grid import Grid, read_table
 from envdata.live.model import settings_of
@@ -33,15 +34,6 @@ from sandbox.solving import Solution, Solver
 from sandbox.solving.two_lines import served
 from sandbox.solving.validating import askings
 
-HEAD = """
-from sandbox.tts import *
-
-class Mine(Controller):
-    @staticmethod
-    def schedule(beta):
-        return {}
-    def solve(self, episode):
-"""
 WAYS = {
     "whole": HEAD + "        episode.read(COUNT)\n",
     "steps": HEAD
