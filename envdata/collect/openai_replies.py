@@ -37,12 +37,10 @@ def decoded(choice: CompletionChoice, *, by_ids: bool) -> Decoded:
     return put_together(ids if ids is not None else texts, texts, logprobs, choice.text, choice.finish_reason)
 
 
-def unplaced(choice: CompletionChoice) -> Decoded:
-    """Read a completion that was asked for token ids alone. Raises LookupError, saying what the reply lacks."""
-    ids = ids_of(choice, "token_ids")
-    ended_by = (choice.model_extra or {}).get("stop_reason")
-    written = choice.text + ended_by if isinstance(ended_by, str) else choice.text
-    return Decoded(tuple(ids), (), written, choice.text, choice.finish_reason, len(ids))
+def unplaced(ids: Sequence[int], text: str, stop_reason: object, finish_reason: str | None) -> Decoded:
+    """A completion that was asked for token ids alone; `stop_reason` is vLLM's: the stop text, where one ended it."""
+    written = text + stop_reason if isinstance(stop_reason, str) else text
+    return Decoded(tuple(ids), (), written, text, finish_reason, len(ids))
 
 
 def put_together(

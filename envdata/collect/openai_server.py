@@ -283,7 +283,10 @@ class OpenAIServer:
 
     def _read(self, choice: CompletionChoice, *, placed: bool = True) -> Decoded:
         try:
-            return decoded(choice, by_ids=self._by_ids) if placed else unplaced(choice)
+            if placed:
+                return decoded(choice, by_ids=self._by_ids)
+            stop_reason = (choice.model_extra or {}).get("stop_reason")
+            return unplaced(ids_of(choice, "token_ids"), choice.text, stop_reason, choice.finish_reason)
         except LookupError as error:
             raise QuestionFailedError(f"{self._client.url} sent a reply that cannot be used: {error}") from None
 

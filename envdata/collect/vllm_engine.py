@@ -26,7 +26,7 @@ from envdata.collect.engine import (
     Sampling,
     Usage,
 )
-from envdata.collect.openai_replies import put_together
+from envdata.collect.openai_replies import put_together, unplaced
 from envdata.collect.vllm_orders import Orders
 from envdata.collect.vllm_words import Request, caching, params_of, under_way
 
@@ -180,8 +180,7 @@ class VLLMEngine:
         ids = tuple(only.token_ids)
         self.usage.add(len(prompt), output.num_cached_tokens, len(ids))
         if only.logprobs is None:
-            ended_by = only.stop_reason if isinstance(only.stop_reason, str) else ""
-            return Decoded(ids, (), only.text + ended_by, only.text, only.finish_reason, len(ids))
+            return unplaced(ids, only.text, only.stop_reason, only.finish_reason)
         chosen = [entry[token] for token, entry in zip(ids, only.logprobs, strict=True)]
         texts = [entry.decoded_token or "" for entry in chosen]
         logprobs = [entry.logprob for entry in chosen]
