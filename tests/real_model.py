@@ -4,6 +4,7 @@ It is prepared by tools/real-model/prepare.sh, which also says why it has an env
 by tools/llamacpp/prepare.sh.
 """
 
+import json
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SERVE = ROOT / "tools" / "real-model" / "serve.sh"
@@ -57,6 +59,15 @@ def environment() -> dict[str, str]:
         "LD_PRELOAD": str(folder() / "venv" / "lib" / "libiomp5.so"),
         "PYTHONPATH": str(ROOT),
     }
+
+
+def told_by(script: Path, *arguments: object, timeout: float) -> Any:
+    """What a script says in the last line that it prints, as JSON; it is run by that interpreter."""
+    ended = subprocess.run(
+        [python(), script, *map(str, arguments)], env=environment(), capture_output=True, text=True, timeout=timeout
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return json.loads(ended.stdout.splitlines()[-1])
 
 
 @contextmanager

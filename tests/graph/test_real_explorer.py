@@ -1,7 +1,6 @@
 """The whole loop with a real model as the explorer: it writes poor controllers, or none, and the loop copes."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -62,11 +61,7 @@ def test_a_batch_in_process(tmp_path: Path) -> None:
     engine = ",".join(f"{name}={json.dumps(value)}" for name, value in real_model.IN_PROCESS.items())
     spec = f"{real_model.folder() / 'gemma-hf'},chat_template={TEMPLATE},{engine}".replace('"', "")
     script = Path(__file__).with_name("vllm_batch.py")
-    done = subprocess.run(
-        [real_model.python(), script, spec], env=real_model.environment(), capture_output=True, text=True, timeout=400
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    free, structured = json.loads(done.stdout.splitlines()[-1])
+    free, structured = real_model.told_by(script, spec, timeout=400)
     assert free[0]
     assert free[3] <= 12
     assert min(free[2], structured[2]) > 5

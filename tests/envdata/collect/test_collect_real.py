@@ -144,15 +144,12 @@ def test_a_grid_from_each_engine(tmp_path, chat):
 def test_probes_read_no_more_of_their_trace_than_the_cache_cannot_hold(tmp_path):
     script = tmp_path / "probes.py"
     script.write_text(PROBES_OF_A_LONG_TRACE)
-    ended = subprocess.run(
-        [real_model.python(), script, real_model.folder() / "gemma-hf", json.dumps(real_model.IN_PROCESS)],
-        env=real_model.environment(),
-        capture_output=True,
-        text=True,
+    tokens, block, read = real_model.told_by(
+        script,
+        real_model.folder() / "gemma-hf",
+        json.dumps(real_model.IN_PROCESS),
         timeout=real_model.SECONDS_TO_START,
     )
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    tokens, block, read = json.loads(ended.stdout.splitlines()[-1])
     assert tokens > 3 * block, "a trace of several blocks"
     # Less than a block is not cached, and a token more where the closing makes it the last of one.
     assert max(read) <= block, (block, read)

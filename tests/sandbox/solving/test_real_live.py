@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,10 +69,10 @@ def check(solution: Solution, grid: Grid) -> None:
         assert branch.finished or branch.tokens % grid.interval == 0
 
 
-def generated(url: str) -> float:
-    """How many tokens the server says that it generated, all in all."""
+def metric(url: str, name: str) -> float:
+    """What vLLM's server says of itself."""
     page = httpx.get(url.removesuffix("/v1") + "/metrics").text
-    (line,) = [line for line in page.splitlines() if line.startswith("vllm:generation_tokens_total{")]
+    (line,) = [line for line in page.splitlines() if line.startswith(f"vllm:{name}{{")]
     return float(line.rpartition(" ")[2])
 
 
@@ -88,10 +87,10 @@ def test_episodes_behind_vllms_server(url: str) -> None:
             assert (solver.facts.name, solver.facts.continues) == ("vllm", "token ids")
             assert solver.model.context == 2048
             question = "A bag holds 6 balls. How many balls are in 7 bags?"
-            before = generated(url)
+            before = metric(url, "generation_tokens_total")
             solutions = await asyncio.gather(*(solver.solve(question, "cmc", seed=seed) for seed in (1, 2)))
             read = await solver.solve(question, "sc", 0.5, seed=3)
-            counted.append(generated(url) - before)
+            counted.append(metric(url, "generation_tokens_total") - before)
             return [*solutions, read]
 
     first, second, read = asyncio.run(run())
@@ -121,23 +120,15 @@ def test_a_client_of_the_endpoint_that_goes_away_leaves_vllm_idle(url: str) -> N
             deadline -= 1
             asyncio.run(asyncio.sleep(0.25))
         asyncio.run(asyncio.sleep(2))
-        page = httpx.get(url.removesuffix("/v1") + "/metrics").text
-    (running,) = [line for line in page.splitlines() if line.startswith("vllm:num_requests_running{")]
-    assert float(running.rpartition(" ")[2]) == 0
+        assert metric(url, "num_requests_running") == 0
 
 
 def test_episodes_in_process(tmp_path: Path) -> None:
     script = tmp_path / "live.py"
     script.write_text(SCRIPT)
-    ended = subprocess.run(
-        [real_model.python(), script, real_model.folder() / "gemma-hf", json.dumps(real_model.IN_PROCESS)],
-        env=real_model.environment(),
-        capture_output=True,
-        text=True,
-        timeout=400,
+    _, cost, branches, left = real_model.told_by(
+        script, real_model.folder() / "gemma-hf", json.dumps(real_model.IN_PROCESS), timeout=400
     )
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    _, cost, branches, left = json.loads(ended.stdout.splitlines()[-1])
     assert cost["cached_tokens"] > 0
     assert cost["decoded"] == cost["tokens"]
     assert branches >= 2
