@@ -73,7 +73,10 @@ class Branch:
 
     def since(self, depth: int) -> list[Answer | None]:
         """What was revealed beyond a depth: the last entries of `answers`."""
-        return self._seen[depth:] + [None] * (self.depth - max(depth, len(self._seen)))
+        seen = self._seen
+        if len(seen) == self.depth:
+            return seen[depth:]
+        return seen[depth:] + [None] * (self.depth - max(depth, len(seen)))
 
     @property
     def probed(self) -> bool:

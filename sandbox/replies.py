@@ -139,15 +139,21 @@ def _of_rounds(which: Ints, rows: Ints, played: Played, course: Course) -> _Deta
     shown = np.add.reduceat(settled.revealed[rows].astype(np.int64), starts) if starts.size else starts
     branches = np.stack([shown, settled.depth[ends]], axis=1).ravel()
     ended = np.stack([settled.finished[ends] * FINISHED, np.zeros(len(ends), np.int64)], axis=1).ravel()
-    # New labels are numbered by the steps, and are met in the order of their numbers.
+    # New labels are numbered by the steps, and are met in the order of their numbers. All targets that reveal one say
+    # the same of it, so that any of them will do.
     fresh = rows[played.fresh[rows]]
-    met, first = np.unique(settled.call[fresh] << 32 | played.label[fresh], return_index=True)
-    parsed = played.parsed(fresh[first]) * PARSED
-    told, news = (np.bincount(calls, minlength=n)[which] for calls in (settled.call[ends], met >> 32))
+    label = played.label[fresh]
+    width = int(label.max(initial=0)) + 1
+    at = np.full(n * width, -1)
+    at[settled.call[fresh] * width + label] = fresh
+    new = np.flatnonzero(at >= 0)
+    meeting, met = np.divmod(new, width)
+    parsed = played.parsed(at[new]) * PARSED
+    told, news = (np.bincount(calls, minlength=n)[which] for calls in (settled.call[ends], meeting))
     heads = np.stack([course.taken[which], course.opened[which], told, news], axis=1).ravel()
-    details = np.concatenate([heads, branches, met & 0xFFFFFFFF]).astype(np.int32)
+    details = np.concatenate([heads, branches, met]).astype(np.int32)
     flags = np.concatenate([np.zeros(len(heads), np.int64), ended, parsed]).astype(np.uint8)
-    whose = np.concatenate([np.repeat(which, ROUNDS_TOLD_HEAD), np.repeat(settled.call[ends], 2), met >> 32])
+    whose = np.concatenate([np.repeat(which, ROUNDS_TOLD_HEAD), np.repeat(settled.call[ends], 2), meeting])
     return _Details(whose, details, flags)
 
 

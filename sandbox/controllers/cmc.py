@@ -51,13 +51,15 @@ class ConfidenceMomentum(Controller):
             rounds, widen = self._undisturbed(episode, trend, pool, leader, live, against)
             aligned = {branch.index: branch.depth for branch in live if leader is not None and branch.answer is leader}
             taken = episode.rounds(live, rounds, leader=leader, burst=knobs["burst_aligned"], widen=widen)
-            if leader is not None and taken > 1:
+            fresh = episode.branches[opened:]
+            if leader is not None:
                 # A round begins with counting, and the first of these did so above.
                 for branch in live:
                     if branch.index not in aligned:
                         against[branch.index] += taken - 1
-            if widen:
-                live = live + episode.branches[opened:]
+                for nth, branch in enumerate(fresh):
+                    against[branch.index] = taken - 1 - nth // widen
+            live = live + fresh
             ended = [branch for branch in live if branch.finished]
             live = [branch for branch in live if not branch.finished]
             widened = widen > 0 and len(episode.branches) == opened + widen * taken
@@ -111,10 +113,13 @@ class ConfidenceMomentum(Controller):
         """
         knobs = self.knobs
         most = MAX_ROUNDS - trend.rounds
-        if leader is not None and len(live) > 2:
-            # Somebody is abandoned then.
-            most = min(most, knobs["abandon_patience"] - max(against[branch.index] for branch in live))
-        elif leader is None and pool.winner is not None:
+        patient = most
+        if leader is not None:
+            # Somebody is abandoned then, if there are more than two.
+            patient = knobs["abandon_patience"] - max(against[branch.index] for branch in live)
+            if len(live) > 2:
+                most = min(most, patient)
+        elif pool.winner is not None:
             # There is a leader then.
             most = min(most, knobs["warm_up"] - trend.rounds)
         opened, room = len(episode.branches), episode.open_slots
@@ -129,7 +134,8 @@ class ConfidenceMomentum(Controller):
             more = self._widening(trend, opened, room)
             if rounds == 1:
                 widen = more
-            if more != widen or (more and leader is not None) or self._is_clear(trend, pool):
+                most = min(most, patient) if widen else most
+            if more != widen or rounds >= most or self._is_clear(trend, pool):
                 return rounds, widen if rounds > 1 else 0
             opened += more
             room -= more
@@ -138,8 +144,8 @@ class ConfidenceMomentum(Controller):
     def _is_clear(self, trend: "Trend", pool: "Pool") -> bool:
         knobs = self.knobs
         return bool(
-            trend.rounds > knobs["warm_up"]
-            and pool.size >= knobs["min_complete"]
+            pool.size >= knobs["min_complete"]
+            and trend.rounds > knobs["warm_up"]
             and trend.ema >= knobs["conf_thresh"]
             and trend.delta >= -knobs["delta_slack"]
         )
@@ -149,9 +155,9 @@ class ConfidenceMomentum(Controller):
         knobs = self.knobs
         if (
             opened < knobs["max_branches"]
-            and trend.delta <= knobs["trend_thresh"]
-            and trend.rounds > max(1, knobs["warm_up"] // 2)
             and trend.ema < knobs["conf_thresh"]
+            and trend.rounds > max(1, knobs["warm_up"] // 2)
+            and trend.delta <= knobs["trend_thresh"]
         ):
             return min(int(knobs["widen_burst"]), room, int(knobs["max_branches"]) - opened)
         return 0
@@ -165,11 +171,8 @@ class Trend:
         self._after: list[float] = []
         """The average after each round."""
         self.ema = 0.0
-
-    @property
-    def rounds(self) -> int:
+        self.rounds = 0
         """Rounds so far."""
-        return len(self._after)
 
     @property
     def delta(self) -> float:
@@ -181,12 +184,14 @@ class Trend:
         keeps, takes = 1 - self._alpha, self._alpha
         self.ema = ema = keeps * (keeps * self.ema + takes * before) + takes * after
         self._after.append(ema)
+        self.rounds += 1
 
     def stand_still(self, until: int, confidence: float) -> None:
         """Go to where it is after `until` rounds, forward by rounds in which the confidence stays, or back."""
-        del self._after[until:]
-        self.ema = self._after[-1] if self._after else 0.0
-        while len(self._after) < until:
+        if self.rounds > until:
+            del self._after[until:]
+            self.ema, self.rounds = self._after[-1] if until else 0.0, until
+        while self.rounds < until:
             self.move(confidence, confidence)
 
 

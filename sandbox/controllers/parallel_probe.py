@@ -35,28 +35,42 @@ class ParallelProbe(Controller):
                 most = min(most, max(warm_up, step) + patience - worst - step)
             before = [branch.depth for branch in voters]
             taken = episode.rounds(live, max(1, most), through_ends=True)
-            # What each showed round by round; one that is at its end keeps its answer.
             turns = max(1, taken)
-            shown, ends = [], []
-            for branch, depth in zip(voters, before, strict=True):
-                answers = branch.since(depth) or [branch.answer]
-                ends.append(len(answers) - branch.finished)
-                shown.append(answers if len(answers) == turns else answers + answers[-1:] * (turns - len(answers)))
-            for turn, votes in enumerate(zip(*shown, strict=True)):
-                winner = majority(votes)
-                if step >= warm_up and len(voters) > 1:
-                    for branch, end, vote in zip(voters, ends, votes, strict=True):
-                        if turn < end:
-                            off_track[branch.index] = 0 if vote is winner else off_track[branch.index] + 1
-                    pruned = [branch for branch in live if not branch.finished and off_track[branch.index] >= patience]
-                    if pruned:
-                        episode.prune(pruned)
-                        voters = [branch for branch in voters if not branch.pruned]
-                        winner = majority(branch.answer for branch in voters)
+            shown = [_turn_by_turn(branch, depth, turns) for branch, depth in zip(voters, before, strict=True)]
+            winners = [majority(votes) for votes in zip(*shown, strict=True)]
+            judged = step + turns - max(warm_up, step)
+            if judged > 0 and len(voters) > 1:
+                for branch, answers in zip(voters, shown, strict=True):
+                    if answers[-1] is winners[-1]:
+                        off_track[branch.index] = 0
+                    elif not branch.finished:
+                        off_track[branch.index] = _disagreed(off_track[branch.index], answers, winners, judged)
+                pruned = [branch for branch in live if not branch.finished and off_track[branch.index] >= patience]
+                if pruned:
+                    episode.prune(pruned)
+                    voters = [branch for branch in voters if not branch.pruned]
+                    winners[-1] = majority(branch.answer for branch in voters)
+            for winner in winners:
                 stable = stable + 1 if winner is not None and winner is previous else 0
                 previous = winner
-                step += 1
+            step += turns
             live = [branch for branch in live if not (branch.finished or branch.pruned)]
             if stable >= stable_steps or not live:
                 break
         return previous
+
+
+def _turn_by_turn(branch: Branch, depth: int, turns: int) -> list[Answer | None]:
+    """What a branch showed beyond a depth, turn by turn; at its end it keeps its answer."""
+    if branch.depth == depth:
+        return [branch.answer] * turns
+    answers = branch.since(depth)
+    return answers if len(answers) == turns else answers + answers[-1:] * (turns - len(answers))
+
+
+def _disagreed(before: int, answers: list[Answer | None], winners: list[Answer | None], turns: int) -> int:
+    """For how many turns on end a branch has disagreed, after `turns` more, the last of those that are shown."""
+    for back in range(1, turns + 1):
+        if answers[-back] is winners[-back]:
+            return back - 1
+    return before + turns

@@ -25,6 +25,9 @@ from sandbox.inside.release import ReleaseCandidate
 from sandbox.link import Link, Reply
 from sandbox.status import Status
 
+# A plain number: an enumeration's members are slow to reach in Python 3.11.
+_PRUNE = int(Op.PRUNE)
+
 MOST_DESCRIPTORS = 253
 """What one message can carry (SCM_MAX_FD of Linux)."""
 
@@ -95,10 +98,10 @@ class _Hub:
         return reply
 
     def post(self, episode: int, op: int, value: int, text: str) -> None:
-        encoded = text.encode("utf-8", "replace")[: wire.MAX_TEXT]
-        if op == Op.PRUNE:
+        if op == _PRUNE:
             self._calls.extend((episode, op, value, 0))
         else:
+            encoded = text.encode("utf-8", "replace")[: wire.MAX_TEXT]
             self._calls.extend((episode, op, value, len(encoded)))
             self._text.append(encoded)
 
