@@ -32,7 +32,7 @@ class Op(IntEnum):
     ROUNDS = 10
     """CONTINUE the same branches again and again, until something comes up that the controller has to see."""
     IN_TURN = 11
-    """READ one branch, then another, and so on: parallel they would take less time, and cost the same."""
+    """READ some branches, then more, and so on, until there are enough of them or their vote is clear."""
     TAKEN = 12
     """BRANCH and CONTINUE, one branch each, that were taken from sealed branches (`sandbox.sealing`) before."""
 

@@ -229,7 +229,7 @@ class Episodes:
         return GroupResult(
             status=self._status[own].copy(),
             correct=(code >= 0) & (code == self.grid.arrays.gold_code),
-            answer=[None if c < 0 else self.grid.arrays.answer_text(q, int(c)) for q, c in enumerate(code)],
+            answer=self._spelt(np.arange(self.questions), code).to_pylist(),
             tokens=ledger.tokens[own].copy(),
             sequential_tokens=ledger.sequential[own].copy(),
             longest_branch=(ledger.charged[places] + ledger.looked[places]).reshape(shape).max(axis=1),
@@ -244,7 +244,7 @@ class Episodes:
             },
         )
 
-    def _spelt(self, question: npt.NDArray[np.int32], code: npt.NDArray[np.int32]) -> pa.Array:
+    def _spelt(self, question: npt.NDArray[np.integer], code: npt.NDArray[np.integer]) -> pa.Array:
         arrays = self.grid.arrays
         place = arrays.first_text[question] + code
         return arrays.answer_texts.take(pa.array(place, mask=code < 0)).cast(pa.string())

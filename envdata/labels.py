@@ -20,11 +20,12 @@ class LabelBook:
         self._spellings = int(first_text[-1])
         self._label_of = np.full(groups * self._spellings, -1, np.int32)
         """Each group has a place for every distinct answer of every question; −1 where it was not revealed."""
+        self._code_of = np.zeros(groups * self._spellings, np.int32)
+        """The other way round: the codes of an episode's labels, as many as were given out."""
         self._first = np.full(groups * self._spellings, _NEVER)
         """At each place, when an answer is revealed that is being numbered; only then."""
         starts = np.arange(groups)[:, None] * self._spellings + first_text[None, :-1]
         self._start = starts.ravel()
-        self._size = np.tile(np.diff(first_text), groups)
         self.revealed = np.zeros(groups * self._questions, np.int64)
         """How many labels each episode has given out."""
 
@@ -55,7 +56,9 @@ class LabelBook:
             starts = np.flatnonzero(np.diff(own, prepend=-1))
             counts = np.diff(np.append(starts, len(own)))
             rank = np.arange(len(own)) - np.repeat(starts, counts)
-            self._label_of[distinct] = self.revealed[own] + rank
+            given = self.revealed[own] + rank
+            self._label_of[distinct] = given
+            self._code_of[self._start[own] + given] = distinct - self._start[own]
             self.revealed[own[starts]] += counts
             label = self._label_of[place]
         labels: Ints = label.astype(np.int64)
@@ -70,5 +73,4 @@ class LabelBook:
         """The answer code that `label` stands for in `episode`, None if it was not revealed there."""
         if not 0 <= label < self.revealed[episode]:
             return None
-        own = self._label_of[self._start[episode] : self._start[episode] + self._size[episode]]
-        return int(np.flatnonzero(own == label)[0])
+        return int(self._code_of[self._start[episode] + label])

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from envdata import rules
+from envdata import clearing, rules
 from envdata.actions import Op, Refusal
 from envdata.admission import judge
 from envdata.ledger import Bools, Calls, Costs, Ints, Ledger
@@ -97,11 +97,16 @@ def settle(ledger: Ledger, calls: Calls, world: Recorded, costs: Costs, label_of
         both = both.only(2 * both.begins < stop[both.call])
     taken = np.where(lists & admitted, stop // 2, 0)
     opens = np.where(lists, asked["widen"] * (taken - 1 + stop % 2), calls.count) * admitted
+    abreast = np.ones(n, np.int64)
+    turning = np.flatnonzero(op == _IN_TURN)
+    if turning.size:
+        abreast[turning] = calls.turns.abreast
+        opens[turning] = _read(ledger, calls, world, turning, opens[turning])
     rows = _rows(both, taken, asked["burst"])
     steps = taken * (asked["burst"] + 1)
     if not lists.all():
-        steps = np.where(lists, steps, np.where(op == _IN_TURN, opens, 1))
-        rows = _with_opened(rows, ledger, calls, each, np.where(lists, 0, opens))
+        steps = np.where(lists, steps, np.where(op == _IN_TURN, -(-opens // abreast), 1))
+        rows = _with_opened(rows, ledger, calls, each, np.where(lists, 0, opens), abreast)
     return _carried_out(ledger, calls, refusal, rows, steps, taken * rounded, opens, world, costs)
 
 
@@ -232,13 +237,22 @@ def _rows(targets: _Targets, taken: Ints, burst: Ints) -> _Rows:
     return _Rows(call, step, op, targets.place[at], targets.slot[at], targets.depth[at] + nth, last)
 
 
-def _with_opened(rows: _Rows, ledger: Ledger, calls: Calls, op: Ints, counts: Ints) -> _Rows:
+def _read(ledger: Ledger, calls: Calls, world: Recorded, turning: Ints, most: Ints) -> Ints:
+    """(k,) how many branches IN_TURN calls read, of up to `most`."""
+    call = np.arange(len(turning)).repeat(most)
+    slot = np.arange(len(call)) - (most.cumsum() - most)[call]
+    episode = calls.episode[turning[call]]
+    place = episode * ledger.width + ledger.opened[episode] + slot
+    return clearing.reads(calls.turns, call, slot, world.answers(place, world.ends(place)))
+
+
+def _with_opened(rows: _Rows, ledger: Ledger, calls: Calls, op: Ints, counts: Ints, abreast: Ints) -> _Rows:
     """With a row for each branch that BRANCH, READ and IN_TURN calls open, `counts` of each."""
     call = np.arange(len(counts)).repeat(counts)
     slot = np.arange(len(call)) - (counts.cumsum() - counts).repeat(counts)
     episode = calls.episode[call]
     place = episode * ledger.width + ledger.opened[episode] + slot
-    step = np.where(calls.op[call] == _IN_TURN, slot, 0)
+    step = np.where(calls.op[call] == _IN_TURN, slot // abreast[call], 0)
     none = np.zeros_like(slot)
     opened = _Rows(call, step, op[call], place, slot, none, none == 0)
     if not rows.call.size:

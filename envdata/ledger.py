@@ -49,8 +49,24 @@ class Rounds:
     """(sum of their counts): which of the listed branches are fast."""
 
 
+@dataclass(frozen=True)
+class Turns:
+    """What k IN_TURN calls ask for; see `envdata.clearing`."""
+
+    abreast: Ints
+    """(k,): how many branches are read in parallel, at least 1."""
+    afresh: Bools
+    """(k,): whether each group votes by itself."""
+    sizes: Ints
+    """(k,): how many entries of `clear` are the call's."""
+    clear: Ints
+    """(sum of sizes): votes that it takes, by the votes of the second, call after call."""
+
+
 _NO_NUMBERS, _NO_FLAGS = np.zeros(0, np.int64), np.zeros(0, bool)
 NO_ROUNDS = Rounds(_NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_FLAGS, _NO_FLAGS)
+
+NO_TURNS = Turns(_NO_NUMBERS, _NO_FLAGS, _NO_NUMBERS, _NO_NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,8 @@ class Calls:
     """(sum of count, those that open aside): branch numbers, call after call."""
     rounds: Rounds = NO_ROUNDS
     """Of the ROUNDS calls, in their order."""
+    turns: Turns = NO_TURNS
+    """Of the IN_TURN calls, in their order."""
 
 
 @dataclass

@@ -6,7 +6,7 @@ the other, each judged and charged by itself (`envdata.rules`), with a row each 
 it is known beforehand where a program will stop, and all of its calls are settled at once (`envdata.leaping`).
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from envdata import leaping, rules
 from envdata.actions import Op, Refusal
-from envdata.ledger import NO_ROUNDS, UNLIMITED, Bools, Calls, Costs, Ints, Ledger, Rounds
+from envdata.clearing import is_clear
+from envdata.ledger import NO_ROUNDS, NO_TURNS, UNLIMITED, Bools, Calls, Costs, Ints, Ledger, Rounds, Turns
 from envdata.rules import Course, LabelOf, Settled, World
 
 _BRANCH, _CONTINUE, _READ = int(Op.BRANCH), int(Op.CONTINUE), int(Op.READ)
@@ -40,6 +41,8 @@ class Outcome(NamedTuple):
     finished: list[bool]
     labels: list[int]
     """−1 where what was revealed is new, `NOTHING` where nothing was."""
+    codes: list[int]
+    """The world's own codes of what was revealed, −1 where nothing was."""
 
 
 Program = Generator[Request, Outcome, None]
@@ -97,17 +100,24 @@ def _turned(going: Sequence[int], said: dict[int, int], fast: set[int], leader: 
     return any(said[slot] != NOTHING and (said[slot] == leader) != (slot in fast) for slot in going)
 
 
-def in_turn(progress: Progress, wanted: int, room: int) -> Program:
-    """IN_TURN over `wanted` branches, of which `room` can be opened."""
+def in_turn(
+    progress: Progress, wanted: int, room: int, abreast: int, clear: Sequence[int], *, afresh: bool
+) -> Program:  # fmt: skip
+    """IN_TURN over up to `wanted` branches, of which `room` can be opened."""
     if wanted > room:
         progress.refusal = int(Refusal.NO_OPEN_SLOT)
         return
-    for slot in range(wanted):
-        outcome = yield Request(_READ, [slot])
+    voting: list[int] = []
+    while progress.opened < wanted:
+        first = progress.opened
+        outcome = yield Request(_READ, list(range(first, min(first + abreast, wanted))))
         if outcome.refusal:
             progress.refusal = outcome.refusal
             return
-        progress.opened += 1
+        progress.opened += len(outcome.codes)
+        voting = ([] if afresh else voting) + [code for code in outcome.codes if code >= 0]
+        if is_clear(voting, clear):
+            return
 
 
 def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_of: LabelOf) -> Settled | Course:
@@ -140,9 +150,14 @@ def only(calls: Calls, kept: Bools) -> Calls:
         chosen = Rounds(
             asked.most[which], asked.burst[which], asked.widen[which], asked.leader[which], asked.through[which], fast
         )
+    turning, those = kept[calls.op == _IN_TURN], calls.turns
+    turns = NO_TURNS
+    if turning.any():
+        clear = those.clear[np.repeat(turning, those.sizes)]
+        turns = Turns(those.abreast[turning], those.afresh[turning], those.sizes[turning], clear)
     return Calls(
         calls.episode[kept], calls.op[kept], calls.probe[kept], calls.count[kept],
-        calls.branch[np.repeat(kept, listed)], chosen,
+        calls.branch[np.repeat(kept, listed)], chosen, turns,
     )  # fmt: skip
 
 
@@ -182,12 +197,13 @@ def _one_by_one(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_
             (made[own], ops[settled.call], slot[np.repeat(admitted, sizes)], ledger.tokens[calls.episode[own]])
         )
         made[entries] += admitted
+        code = np.where(settled.revealed, settled.answer, -1).tolist()
         bounds = np.searchsorted(settled.call, np.arange(len(entries) + 1)).tolist()
         for at, (entry, request) in enumerate(list(waiting.items())):
             a, b = bounds[at : at + 2]
             if request.op != _CONTINUE and admitted[at]:
                 slots[entry] += (settled.place[a:b] % ledger.width).tolist()
-            outcome = Outcome(int(settled.refusal[at]), settled.finished[a:b].tolist(), label[a:b].tolist())
+            outcome = Outcome(int(settled.refusal[at]), settled.finished[a:b].tolist(), label[a:b].tolist(), code[a:b])
             try:
                 waiting[entry] = programs[entry].send(outcome)
             except StopIteration:
@@ -210,12 +226,14 @@ def _programs(ledger: Ledger, calls: Calls, progress: list[Progress]) -> tuple[l
     programs: list[Program] = []
     slots: list[list[int]] = []
     asked, at, nth = calls.rounds, 0, 0
+    turns = _turns(calls.turns)
     for one, op, episode, count in zip(
         progress, calls.op.tolist(), calls.episode.tolist(), calls.count.tolist(), strict=True
     ):
         if op == _IN_TURN:
             room = count if ledger.over[episode] else int(ledger.ceiling[episode] - ledger.opened[episode])
-            programs.append(in_turn(one, count, room))
+            abreast, afresh, clear = next(turns)
+            programs.append(in_turn(one, count, room, abreast, clear, afresh=afresh))
             slots.append([])
             continue
         own = slice(at, at + count)
@@ -227,6 +245,15 @@ def _programs(ledger: Ledger, calls: Calls, progress: list[Progress]) -> tuple[l
         slots.append(calls.branch[own].tolist())
         at, nth = at + count, nth + 1
     return programs, slots
+
+
+def _turns(turns: Turns) -> Iterator[tuple[int, bool, list[int]]]:
+    """What each IN_TURN call asks for."""
+    ends = turns.sizes.cumsum().tolist()
+    for abreast, afresh, size, end in zip(
+        turns.abreast.tolist(), turns.afresh.tolist(), turns.sizes.tolist(), ends, strict=True
+    ):
+        yield abreast, afresh, turns.clear[end - size : end].tolist()
 
 
 def _asked(calls: Calls, waiting: dict[int, Request], slots: list[list[int]]) -> Calls:

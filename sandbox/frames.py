@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from envdata.actions import Op
-from envdata.ledger import Calls, Ints, Rounds
-from sandbox.inside.wire import CALL_FIELDS, HEADER, MANY, MAX_TEXT, ROUNDS_HEAD
+from envdata.ledger import NO_ROUNDS, NO_TURNS, Calls, Ints, Rounds, Turns
+from sandbox.inside.wire import CALL_FIELDS, HEADER, IN_TURN_HEAD, MANY, MAX_TEXT, ROUNDS_HEAD
 
 MOVES = np.zeros(256, bool)
 MOVES[[Op.BRANCH, Op.READ, Op.CONTINUE, Op.FINISH, Op.PROBE, Op.ROUNDS, Op.IN_TURN]] = True
 TEXTS = np.zeros(256, bool)
 TEXTS[[Op.NOTE, Op.FAIL]] = True
 _LISTS = np.zeros(256, bool)
-_LISTS[[Op.CONTINUE, Op.FINISH, Op.PROBE, Op.ROUNDS, Op.TAKEN]] = True
+_LISTS[[Op.CONTINUE, Op.FINISH, Op.PROBE, Op.ROUNDS, Op.IN_TURN, Op.TAKEN]] = True
 _EARLY = np.zeros(256, bool)
 _EARLY[[Op.PRUNE, Op.NOTE, Op.TAKEN]] = True
 _KNOWN = np.zeros(256, bool)
@@ -73,22 +73,38 @@ class Parsed:
         )
 
     def moves(self) -> Calls:
-        """As calls for the rules, for which all must be; what ROUNDS calls ask for is taken from their lists."""
-        rounded = self.op == _ROUNDS
-        if not rounded.any():
+        """As calls for the rules, for which all must be; what those that stand for several ask is in their lists."""
+        rounded, turning = self.op == _ROUNDS, self.op == _IN_TURN
+        if not (rounded | turning).any():
             return Calls(self.episode, self.op, self.value != 0, self.count, self.branch)
         listed = np.where(_LISTS[self.op], self.count, 0)
-        first = (np.cumsum(listed) - listed)[rounded]
-        most, burst, widen, leader, through = (self.branch[first + at] for at in range(ROUNDS_HEAD))
-        count = np.where(rounded, self.count - ROUNDS_HEAD, self.count)
-        kept = np.ones(len(self.branch), bool)
-        kept[(first[:, None] + np.arange(ROUNDS_HEAD)).ravel()] = False
-        coded = np.repeat(rounded, listed)[kept]
-        branch = self.branch[kept]
-        fast = (branch[coded] & 1).astype(bool)
-        branch[coded] >>= 1
-        asked = Rounds(most, burst, widen, leader, through != 0, fast)
-        return Calls(self.episode, self.op, self.value != 0, count, branch, asked)
+        first = np.cumsum(listed) - listed
+        count, kept, rounds, turns = self.count.copy(), np.ones(len(self.branch), bool), NO_ROUNDS, NO_TURNS
+        if turning.any():
+            most, abreast, afresh = _heads(self.branch, first[turning], IN_TURN_HEAD)
+            own = turning.repeat(listed)
+            kept[own] = False
+            own[(first[turning][:, None] + np.arange(IN_TURN_HEAD)).ravel()] = False
+            turns = Turns(abreast, afresh != 0, count[turning] - IN_TURN_HEAD, self.branch[own])
+            count[turning] = most
+        branch = self.branch
+        if rounded.any():
+            most, burst, widen, leader, through = _heads(branch, first[rounded], ROUNDS_HEAD)
+            count[rounded] -= ROUNDS_HEAD
+            kept[(first[rounded][:, None] + np.arange(ROUNDS_HEAD)).ravel()] = False
+            coded = rounded.repeat(listed)[kept]
+            branch = branch[kept]
+            fast = (branch[coded] & 1).astype(bool)
+            branch[coded] >>= 1
+            rounds = Rounds(most, burst, widen, leader, through != 0, fast)
+        else:
+            branch = branch[kept]
+        return Calls(self.episode, self.op, self.value != 0, count, branch, rounds, turns)
+
+
+def _heads(branch: Ints, first: Ints, size: int) -> Iterator[Ints]:
+    """The entries of their own that the lists of calls begin with, of which the first stand at `first`."""
+    return (branch[first + at] for at in range(size))
 
 
 def parse(frames: list[Frame], questions: int) -> tuple[Parsed, list[Broken]]:
@@ -200,18 +216,26 @@ def _taken_twice(op: Ints, key: Ints) -> bool:
 def _wrong_asking(columns: Ints, frame_of: Ints, branch: Ints) -> dict[int, str]:
     """Why frames' calls that stand for several make no sense, by the frames' number; the lists are as long as said."""
     _, op, _, count = columns
-    rounded = op == _ROUNDS
-    if not (rounded | (op == _IN_TURN)).any():
+    rounded, turning = op == _ROUNDS, op == _IN_TURN
+    if not (rounded | turning).any():
         return {}
-    none = count <= np.where(rounded, ROUNDS_HEAD, np.where(op == _IN_TURN, 0, -1))
+    none = (rounded & (count <= ROUNDS_HEAD)) | (turning & (count < IN_TURN_HEAD))
     if none.any():
         return dict.fromkeys(frame_of[none].tolist(), "a call over no branches")
     listed = np.where(_LISTS[op], count, 0)
-    first = (np.cumsum(listed) - listed)[rounded]
-    most, burst, widen, leader, through = (branch[first + at] for at in range(ROUNDS_HEAD))
+    first = np.cumsum(listed) - listed
+    most, burst, widen, leader, through = _heads(branch, first[rounded], ROUNDS_HEAD)
     odd = (most < 1) | (burst < 1) | (widen < 0) | (leader < -1) | (through < 0) | (through > 1)
     odd |= np.maximum(np.maximum(most, burst), widen) > MANY
-    return dict.fromkeys(frame_of[rounded][odd].tolist(), "rounds that cannot be taken")
+    why = dict.fromkeys(frame_of[rounded][odd].tolist(), "rounds that cannot be taken")
+    if turning.any():
+        most, abreast, afresh = _heads(branch, first[turning], IN_TURN_HEAD)
+        odd = (most < 1) | (abreast < 1) | (afresh < 0) | (afresh > 1) | (np.maximum(most, abreast) > MANY)
+        clear = turning.repeat(listed)
+        clear[(first[turning][:, None] + np.arange(IN_TURN_HEAD)).ravel()] = False
+        never = frame_of.repeat(listed)[clear & (branch < 1)]
+        why |= dict.fromkeys([*frame_of[turning][odd].tolist(), *never.tolist()], "reads that cannot be made")
+    return why
 
 
 def broken_by(frame: Frame, why: str) -> Broken:

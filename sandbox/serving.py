@@ -15,7 +15,8 @@ from sandbox.status import Status
 from sandbox.table import Table
 
 # Looked up once: an enumeration's members are slow to reach in Python 3.11.
-_PRUNE, _ANSWER, _FAIL, _TAKEN = int(Op.PRUNE), int(Op.ANSWER), int(Op.FAIL), int(Op.TAKEN)
+_PRUNE, _ANSWER, _NOTE = int(Op.PRUNE), int(Op.ANSWER), int(Op.NOTE)
+_FAIL, _TAKEN = int(Op.FAIL), int(Op.TAKEN)
 _TAKES_NOTHING = slice(None)
 
 _FAILURES = frozenset({Status.EXCEPTION, Status.CONTRACT_ERROR, Status.OUT_OF_MEMORY})
@@ -70,10 +71,10 @@ def _apply_others(episodes: Table, frames: list[Frame], parsed: Parsed, seals: S
 def _end_or_note(episodes: Table, parsed: Parsed, at: int, text: str) -> str | None:
     """Apply ANSWER, FAIL or NOTE; returns why it is not one a worker sends."""
     episode, op, value = int(parsed.episode[at]), int(parsed.op[at]), int(parsed.value[at])
-    if op == Op.ANSWER:
+    if op == _ANSWER:
         refusal = episodes.answer(episode, None if value == -1 else value, Status.OK)
         return None if refusal == Refusal.ADMITTED else f"ANSWER with label {value}: {refusal.name}"
-    if op == Op.NOTE:
+    if op == _NOTE:
         if episodes.ledger.over[episode]:
             return "a NOTE after the episode's end"
         episodes.note(episode, text)

@@ -22,7 +22,7 @@ standard library alone is used here: a controller's process has little else of t
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from typing import Any
 
@@ -129,7 +129,23 @@ class Episode:
         With a budget a branch may be stopped short; it is not `finished` then. Raises as `branch` does. `in_turn` reads
         them one after the other, as n calls of `read(1)` would, without waiting for the controller in between.
         """
-        return self._open(_IN_TURN if in_turn else _READ, n, False)
+        return self.read_until(n, ()) if in_turn else self._open(_READ, n, False)
+
+    def read_until(self, most: int, clear: Sequence[int], *, abreast: int = 1, afresh: bool = False) -> list[Branch]:
+        """READ up to `most` branches, `abreast` at a time, until the vote of their final answers is clear.
+
+        All answers that this call has read vote, with `afresh` only those of the latest `abreast`. The vote is clear
+        when the leading answer has `clear[v]` votes, v being how many the second has; never with more than `clear`
+        goes to. The last ones may be fewer than `abreast`.
+
+        It costs and shows the same as calls of `read(abreast)` one by one, and leaves the same trace. Raises as those
+        do, with what was read before staying read, and NoOpenSlot if `most` is beyond `open_slots`; ValueError if
+        `abreast` or an entry of `clear` is less than 1.
+        """
+        least = min([abreast, *clear])
+        if least < 1:
+            raise ValueError(f"{least} branches abreast, or votes for a clear vote: it is 1 or more")
+        return self._open(_IN_TURN, most, False, [abreast, afresh, *clear])
 
     def advance(self, branches: "Branch | Iterable[Branch]", *, probe: bool = True) -> None:
         """CONTINUE each branch by one interval, in parallel, and look at what it reaches.
@@ -210,13 +226,15 @@ class Episode:
         """Leave a remark in the episode's trace, cut to 200 characters."""
         self._link.post(self._number, _NOTE, 0, str(text)[:200])
 
-    def _open(self, op: int, n: int, probe: bool) -> list[Branch]:
+    def _open(self, op: int, n: int, probe: bool, asked: Sequence[int] = ()) -> list[Branch]:
         n = int(n)
         if n < 1:
             if n == 0:
                 return []
             raise ValueError(f"{n} branches to open: the number is 0 or more")
-        reply = self._link.call(self._number, op, probe, min(n, _MANY), [])
+        n = min(n, _MANY)
+        own = [n, *(min(int(each), _MANY) for each in asked)] if asked else []
+        reply = self._link.call(self._number, op, probe, len(own) or n, own)
         refusal, self.tokens, _, rows = reply
         if op == _IN_TURN:
             n = next(rows.details)

@@ -1,9 +1,11 @@
 """Adaptive self-consistency: read branches one by one until the vote is clear (arXiv 2305.11860).
 
-How many more reads it takes at least is known beforehand; so many are asked for in one call, one after the other still.
+When it is, votes alone say; so they are written down beforehand, and all reads are asked for in one call.
 """
 
-from sandbox.tts import Answer, Controller, Episode, Poll, Tally, confidence
+from functools import lru_cache
+
+from sandbox.tts import Answer, Controller, Episode, confidence, majority
 
 
 class AdaptiveSelfConsistency(Controller):
@@ -16,20 +18,24 @@ class AdaptiveSelfConsistency(Controller):
 
     def solve(self, episode: Episode) -> Answer | None:
         """Read, vote, and stop or read on."""
-        vote = Tally()
-        left = min(self.knobs["max_branches"], episode.open_slots)
-        while left:
-            branches = episode.read(self._needed(vote.poll(), left), in_turn=True)
-            vote.add([branch.answer for branch in branches])
-            left -= len(branches)
-            if len(episode.branches) > 1 and vote.poll().confidence > self.knobs["threshold"]:
-                break
-        return vote.poll().winner
+        most = min(self.knobs["max_branches"], episode.open_slots)
+        branches = episode.read_until(most, votes_needed(self.knobs["threshold"], most))
+        return majority(branch.answer for branch in branches)
 
-    def _needed(self, standing: Poll, left: int) -> int:
-        """The least number of reads after which the vote can be clear: if all of them are for the leader."""
-        for more in range(1, left):
-            votes = standing.votes + more
-            if votes + standing.runner_up > 1 and confidence(votes, standing.runner_up) > self.knobs["threshold"]:
-                return more
-        return left
+
+@lru_cache
+def votes_needed(threshold: float, most: int) -> list[int]:
+    """Votes with which an answer leads with more confidence than `threshold`, by the votes of the second.
+
+    Of `most` votes in all, and of two at least: one answer alone says nothing.
+    """
+    needed: list[int] = []
+    votes = 1
+    for second in range(most):
+        votes = max(votes, second)
+        while votes + second <= most and confidence(votes, second) <= threshold:
+            votes += 1
+        if votes + second > most:
+            break
+        needed.append(votes)
+    return [max(2, votes) for votes in needed[:1]] + needed[1:]

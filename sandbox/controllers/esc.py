@@ -14,11 +14,8 @@ class EarlyStoppingSelfConsistency(Controller):
     def solve(self, episode: Episode) -> Answer | None:
         """Read window after window."""
         window = self.knobs["window"]
-        answers: list[Answer | None] = []
-        for _ in range(min(self.knobs["max_branches"], episode.open_slots) // window):
-            branches = episode.read(window)
-            seen = [branch.answer for branch in branches]
-            answers += seen
-            if len(set(seen)) == 1:
-                return seen[0]
-        return majority(answers)
+        most = min(self.knobs["max_branches"], episode.open_slots) // window * window
+        # A window of its own is unanimous if the first answer has all votes, and the second none.
+        branches = episode.read_until(most, [window], abreast=window, afresh=True)
+        last = {branch.answer for branch in branches[-window:]}
+        return last.pop() if len(last) == 1 else majority(branch.answer for branch in branches)

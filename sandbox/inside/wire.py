@@ -11,12 +11,13 @@ Every frame is a header of four unsigned 32-bit numbers (five in a reply) and th
         plain, `sandbox.link.Rows` and `sandbox.link.Reply` say.
 
 `value` is 1 for a call that looks (BRANCH, CONTINUE), the branch for PRUNE, the label or −1 for ANSWER, the status
-for FAIL. `count` is the number of branches (BRANCH, READ, IN_TURN: to open; otherwise as many entries of the branch
-list), for NOTE and FAIL the number of text bytes. The list of a ROUNDS call begins with five entries of its own: most,
-burst, widen, leader (a label, −1 for none) and through (0 or 1); then comes twice each branch's number, plus one if it
-is fast. TAKEN has a list of the branches that were taken from, in order. Of one episode a frame holds at most one TAKEN
-entry, PRUNE and NOTE entries, and then at most one other, which alone is replied to (ANSWER and FAIL are not). Before
-the first frame the host sends the job as one text frame.
+for FAIL. `count` is the number of branches (BRANCH, READ: to open; otherwise as many entries of the branch list), for
+NOTE and FAIL the number of text bytes. The list of a ROUNDS call begins with five entries of its own: most, burst,
+widen, leader (a label, −1 for none) and through (0 or 1); then comes twice each branch's number, plus one if it is
+fast. The list of an IN_TURN call has how many branches are to be opened, how many abreast, 1 if groups vote afresh, and
+then what makes their vote clear (`envdata.clearing`). TAKEN has a list of the branches that were taken from, in order.
+Of one episode a frame holds at most one TAKEN entry, PRUNE and NOTE entries, and then at most one other, which alone is
+replied to (ANSWER and FAIL are not). Before the first frame the host sends the job as one text frame.
 """
 
 import json
@@ -37,6 +38,8 @@ FINISHED, PARSED = 2, 1
 
 ROUNDS_HEAD, ROUNDS_TOLD_HEAD = 5, 4
 """Entries of its own that the list of a ROUNDS call begins with, and that its details begin with."""
+IN_TURN_HEAD = 3
+"""Entries that the list of an IN_TURN call begins with."""
 ROUNDS_TOLD, IN_TURN_TOLD = -2, -3
 """What stands in the place of a plain call's number of details."""
 RECORD = struct.Struct("<iBB122s")
@@ -49,6 +52,7 @@ pipes' reading ends travel with the reply, in the order in which they are named.
 MANY = 1 << 30
 """More branches, rounds or intervals than any world has, and few enough for the wire."""
 
+_DECODER = json.JSONDecoder()
 _AT_ONCE = 1 << 16
 MAX_FRAME = 1 << 24
 """Bytes; no honest frame comes near it."""
@@ -122,7 +126,9 @@ def pack_text(value: Any) -> bytes:
 def read_text(descriptor: int) -> Any:
     """Wait for a frame of text alone."""
     *_, text_bytes, _ = HEADER.unpack(read_exactly(descriptor, HEADER.size))
-    return json.loads(read_exactly(descriptor, text_bytes))
+    # The decoder itself: `loads` looks for an encoding and for blanks, of which a frame has none.
+    value, _ = _DECODER.raw_decode(read_exactly(descriptor, text_bytes).decode())
+    return value
 
 
 def read_exactly(descriptor: int, size: int) -> bytes:

@@ -4,6 +4,8 @@
 """
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from envdata.actions import Refusal
@@ -167,15 +169,21 @@ class ReferenceEpisode:
                     return Refusal.ADMITTED, targets, taken + 1
         raise AssertionError("at least one round is asked for")
 
-    def in_turn(self, n: int) -> tuple[Refusal, list[Target]]:
+    def in_turn(self, n: int, abreast: int, clear: Sequence[int], *, afresh: bool) -> tuple[Refusal, list[Target]]:
+        """Reads of `abreast` branches, until one answer is ahead of the next by as many votes as it takes."""
         if not self.over and n > self.ceiling - len(self.branches):
             return Refusal.NO_OPEN_SLOT, []
         targets: list[Target] = []
-        for _ in range(n):
-            refusal, done = self.read(1)
+        while len(targets) < n:
+            refusal, done = self.read(min(abreast, n - len(targets)))
             if refusal:
                 return refusal, targets
             targets += done
+            voting = done if afresh else targets
+            votes = sorted(Counter(target.text for target in voting if target.text is not None).values())
+            second, first = [0, 0, *votes][-2:]
+            if first and second < len(clear) and first >= clear[second]:
+                break
         return Refusal.ADMITTED, targets
 
     def prune(self, i: int) -> Refusal:

@@ -7,7 +7,7 @@ import numpy as np
 from envdata.actions import Op, Refusal
 from envdata.episodes import Episodes, GroupResult, Played, Terms
 from envdata.grid import Grid
-from envdata.ledger import Calls, Rounds
+from envdata.ledger import Calls, Rounds, Turns
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,10 @@ class Asked:
     through: bool = False
     fast: frozenset[int] = frozenset()
     """Places in the list of branches."""
+    abreast: int = 1
+    afresh: bool = False
+    clear: tuple[int, ...] = ()
+    """Of an IN_TURN call, as the two above."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def to_calls(calls: list[Call]) -> Calls:
     fast = [
         at in call.asked.fast for call in rounds if isinstance(call.branches, list) for at in range(len(call.branches))
     ]
+    turns = [call.asked for call in calls if call.op is Op.IN_TURN]
     return Calls(
         np.array([call.episode for call in calls], np.int64),
         np.array([call.op for call in calls], np.int64),
@@ -64,6 +69,12 @@ def to_calls(calls: list[Call]) -> Calls:
         np.array(counts, np.int64),
         np.array([branch for some in listed for branch in some], np.int64),
         Rounds(most, burst, widen, leader, through, np.array(fast, bool)),
+        Turns(
+            np.array([asked.abreast for asked in turns], np.int64),
+            np.array([asked.afresh for asked in turns], bool),
+            np.array([len(asked.clear) for asked in turns], np.int64),
+            np.array([votes for asked in turns for votes in asked.clear], np.int64),
+        ),
     )
 
 

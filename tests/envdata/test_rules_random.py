@@ -103,8 +103,8 @@ def _apply(model: ReferenceEpisode, call: Call):
 
 def _apply_single(model: ReferenceEpisode, call: Call):
     match call:
-        case Call(op=Op.IN_TURN, branches=int(n)):
-            return model.in_turn(n)
+        case Call(op=Op.IN_TURN, branches=int(n), asked=asked):
+            return model.in_turn(n, asked.abreast, asked.clear, afresh=asked.afresh)
         case Call(op=Op.BRANCH, branches=int(n)):
             return model.branch(n, call.probe)
         case Call(op=Op.READ, branches=int(n)):
@@ -125,7 +125,9 @@ def _random_call(rng: random.Random, number: int, model: ReferenceEpisode) -> Ca
     )
     probe = rng.random() < 0.7
     if op is Op.IN_TURN:
-        return Call(number, op, rng.choice((1, 1, 2, 3, 5)))
+        clear = tuple(sorted(rng.randint(1, 4) for _ in range(rng.randint(0, 3))))
+        asked = Asked(abreast=rng.choice((1, 1, 2, 3)), afresh=rng.random() < 0.3, clear=clear)
+        return Call(number, op, rng.choice((1, 2, 3, 5, 8)), asked=asked)
     if op in (Op.BRANCH, Op.READ) or not model.branches:
         return Call(number, Op.READ if op is Op.READ else Op.BRANCH, rng.choice((0, 1, 1, 2, 3, 5)), probe)
     again = model.repeats_last and op is Op.CONTINUE

@@ -25,6 +25,7 @@ SPECS = [
     ("sc", {"branches": 64}),
     ("asc", {"max_branches": 64, "threshold": 0.95}),
     ("asc", {"max_branches": 5, "threshold": 0.7}),
+    ("asc", {"max_branches": 12, "threshold": 0.4}),
     ("esc", {"max_branches": 64, "window": 8}),
     ("esc", {"max_branches": 9, "window": 2}),
     ("answer_consistency", {"k": 3}),

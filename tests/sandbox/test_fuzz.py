@@ -105,7 +105,7 @@ def test_frames_that_are_nearly_right(grid: Grid, seed: int, show: bool) -> None
                 text += note if kind[0] == Op.NOTE else b""
                 branches += told if kind[0] == Op.TAKEN else []
             op = rng.choice(list(Op))
-            count = rng.randint(0, 5)
+            count, listed_before = rng.randint(0, 5), len(branches)
             if op in (Op.CONTINUE, Op.FINISH, Op.PROBE, Op.TAKEN):
                 branches += [rng.randint(-1, 5) for _ in range(count)]
             elif op is Op.ROUNDS:
@@ -119,6 +119,11 @@ def test_frames_that_are_nearly_right(grid: Grid, seed: int, show: bool) -> None
                 listed = [rng.choice((rng.randint(-1, 9), 1 << 30)) for _ in range(count)]
                 branches += asked + listed
                 count += len(asked)
+            elif op is Op.IN_TURN:
+                clear = [rng.choice((1, 1, 2, 3, 1 << 30, 0)) for _ in range(count)]
+                asked = [rng.choice((1, 2, 4, 5, 1 << 30)), rng.choice((1, 1, 2, 1 << 30, 0)), rng.choice((0, 0, 1, 2))]
+                branches += (asked + clear)[: 3 + count if rng.random() < 0.9 else count]
+                count = len(branches) - listed_before
             elif op in (Op.NOTE, Op.FAIL):
                 text += b"x" * count
             calls.append((episode, int(op), rng.randint(-2, 9), count))

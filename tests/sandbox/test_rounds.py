@@ -41,7 +41,8 @@ class Wanderer(Controller):
         if not live or rng.random() < 0.2:
             episode.branch(rng.randint(1, 3), probe=rng.random() < 0.8)
         elif rng.random() < 0.2:
-            self.read(episode, rng.randint(1, 4))
+            clear = [rng.randint(1, 3) for _ in range(rng.randint(0, 2))]
+            self.read(episode, rng.randint(1, 6), clear, rng.choice((1, 1, 2)), rng.random() < 0.3)
         else:
             chosen = rng.sample(live, rng.randint(1, len(live)))
             shown = [branch.answer for branch in chosen if branch.answer is not None]
@@ -60,20 +61,28 @@ class Wanderer(Controller):
 '''
 
 TOGETHER = """
-    def read(self, episode, n):
-        episode.read(n, in_turn=True)
+    def read(self, episode, n, clear, abreast, afresh):
+        if clear:
+            episode.read_until(n, clear, abreast=abreast, afresh=afresh)
+        else:
+            episode.read(n, in_turn=True)
 
     def rounds(self, episode, branches, most, leader, burst, widen, through):
         return episode.rounds(branches, most, leader=leader, burst=burst, widen=widen, through_ends=through)
 """
 
 ONE_BY_ONE = """
-    def read(self, episode, n):
-        from sandbox.tts import NoOpenSlot
+    def read(self, episode, n, clear, abreast, afresh):
+        from sandbox.tts import NoOpenSlot, poll
         if n > episode.open_slots:
             raise NoOpenSlot
-        for _ in range(n):
-            episode.read()
+        read, abreast = [], abreast if clear else 1
+        while len(read) < n:
+            latest = episode.read(min(abreast, n - len(read)))
+            read += latest
+            vote = poll(branch.answer for branch in (latest if afresh and clear else read))
+            if vote.votes and vote.runner_up < len(clear) and vote.votes >= clear[vote.runner_up]:
+                break
 
     def rounds(self, episode, branches, most, leader, burst, widen, through):
         going, taken = list(branches), 0
@@ -138,6 +147,16 @@ class _Nothing:
 
     def text(self, *_: object) -> None:
         return None
+
+
+def test_what_makes_no_reads_is_said_at_once() -> None:
+    episode = Episode(_Nothing(), 0, 64, 10, None, 1, None)  # type: ignore[arg-type]
+    assert episode.read_until(0, [2]) == []
+    for wrong in ({"clear": [2, 0]}, {"clear": [1], "abreast": 0}):
+        with pytest.raises(ValueError, match=r"^0 branches abreast, or votes for a clear vote: it is 1 or more$"):
+            episode.read_until(3, **wrong)
+    with pytest.raises(ValueError, match="-1 branches to open"):
+        episode.read_until(-1, [2])
 
 
 def test_what_makes_no_rounds_is_said_at_once() -> None:
