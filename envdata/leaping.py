@@ -44,7 +44,7 @@ class _Targets:
     slot: Ints
     """The how many-th of its call."""
     begins: Ints
-    """The round after which it is opened; 0 for one that was open before."""
+    """The round after which it is opened; 0 for one that was open before, −1 where that is all that is done to it."""
     depth: Ints
     """Intervals decoded before; 0 for one that is opened."""
     stride: Ints
@@ -87,26 +87,26 @@ def settle(ledger: Ledger, calls: Calls, world: Recorded, costs: Costs, label_of
     refusal = judge(ledger, first, ~lists, listed, costs)
     admitted = refusal == Refusal.ADMITTED
     asked = _asked(calls, rounded)
-    both = targets = _going(ledger, calls, world, listed, rounded, asked)
-    if (asked["widen"] * (asked["most"] - 1)).any():
-        both = _with(targets, _to_open(ledger, calls, world, asked))
-    if not admitted.all():
-        both = both.only(admitted[both.call])
-    stop = _stops(calls, world, both, asked, label_of)
-    if both is not targets:
-        both = both.only(2 * both.begins < stop[both.call])
-    taken = np.where(lists & admitted, stop // 2, 0)
-    opens = np.where(lists, asked["widen"] * (taken - 1 + stop % 2), calls.count) * admitted
-    abreast = np.ones(n, np.int64)
+    opens, abreast = np.where(lists, 0, calls.count) * admitted, np.maximum(1, calls.count)
     turning = np.flatnonzero(op == _IN_TURN)
     if turning.size:
         abreast[turning] = calls.turns.abreast
         opens[turning] = _read(ledger, calls, world, turning, opens[turning])
-    rows = _rows(both, taken, asked["burst"])
-    steps = taken * (asked["burst"] + 1)
+    parts = [_going(ledger, calls, world, listed, rounded, asked)]
     if not lists.all():
-        steps = np.where(lists, steps, np.where(op == _IN_TURN, -(-opens // abreast), 1))
-        rows = _with_opened(rows, ledger, calls, each, np.where(lists, 0, opens), abreast)
+        parts.append(_opened(ledger, calls, opens))
+    if (asked["widen"] * (asked["most"] - 1)).any():
+        parts.append(_to_open(ledger, calls, world, asked))
+    targets = _together(parts)
+    if not admitted.all():
+        targets = targets.only(admitted[targets.call])
+    stop = _stops(calls, world, targets, asked, label_of)
+    if len(parts) > 1:
+        targets = targets.only(2 * targets.begins < stop[targets.call])
+    taken = np.where(lists & admitted, stop // 2, 0)
+    opens += np.where(lists & admitted, asked["widen"] * (taken - 1 + stop % 2), 0)
+    rows = _rows(targets, taken, asked["burst"], each, abreast)
+    steps = np.where(lists, taken * (asked["burst"] + 1), -(-opens // abreast))
     return _carried_out(ledger, calls, refusal, rows, steps, taken * rounded, opens, world, costs)
 
 
@@ -152,11 +152,23 @@ def _to_open(ledger: Ledger, calls: Calls, world: Recorded, asked: dict[str, Int
     return _Targets(call, place, calls.count[call] + nth, begins, none, none + 1, world.ends(place), none > 0)
 
 
-def _with(first: _Targets, second: _Targets) -> _Targets:
-    """Both, call after call."""
-    order = np.concatenate([first.call, second.call]).argsort(kind="stable")
+def _opened(ledger: Ledger, calls: Calls, counts: Ints) -> _Targets:
+    """The branches that BRANCH, READ and IN_TURN calls open, `counts` of each."""
+    call = np.arange(len(counts)).repeat(counts)
+    slot = np.arange(len(call)) - (counts.cumsum() - counts)[call]
+    episode = calls.episode[call]
+    place = episode * ledger.width + ledger.opened[episode] + slot
+    none, one = np.zeros_like(slot), np.ones_like(slot)
+    return _Targets(call, place, slot, none - 1, none, one, one, none > 0)
+
+
+def _together(parts: list[_Targets]) -> _Targets:
+    """All parts, call after call."""
+    if len(parts) == 1:
+        return parts[0]
+    order = np.concatenate([part.call for part in parts]).argsort(kind="stable")
     return _Targets(
-        *(np.concatenate([getattr(first, name), getattr(second, name)])[order] for name in first.__dataclass_fields__)
+        *(np.concatenate([getattr(part, name) for part in parts])[order] for name in _Targets.__dataclass_fields__)
     )
 
 
@@ -211,8 +223,11 @@ class _Rows:
     """Whether it is the branch's last."""
 
 
-def _rows(targets: _Targets, taken: Ints, burst: Ints) -> _Rows:
-    """One row an interval. Within a round there is a call for each turn of the burst, and then one that opens."""
+def _rows(targets: _Targets, taken: Ints, burst: Ints, each: Ints, abreast: Ints) -> _Rows:
+    """One row an interval. Within a round there is a call for each turn of the burst, and then one that opens.
+
+    Calls without rounds open `abreast` branches at a time, by the action that is `each` one's.
+    """
     call, opened = targets.call, targets.begins > 0
     rounds = taken[call] - targets.begins
     count = np.minimum(targets.stride * rounds + opened, targets.end - targets.depth)
@@ -232,9 +247,14 @@ def _rows(targets: _Targets, taken: Ints, burst: Ints) -> _Rows:
         opening = (begun & (nth == 0)).nonzero()[0]
         step[opening] += turns[opening] - 1
         op[opening] = _BRANCH
+    slot = targets.slot[at]
+    alone = (targets.begins < 0)[at].nonzero()[0]
+    if alone.size:
+        op[alone] = each[call[alone]]
+        step[alone] = slot[alone] // abreast[call[alone]]
     last = np.zeros(len(at), bool)
     last[ends[count > 0] - 1] = True
-    return _Rows(call, step, op, targets.place[at], targets.slot[at], targets.depth[at] + nth, last)
+    return _Rows(call, step, op, targets.place[at], slot, targets.depth[at] + nth, last)
 
 
 def _read(ledger: Ledger, calls: Calls, world: Recorded, turning: Ints, most: Ints) -> Ints:
@@ -244,23 +264,6 @@ def _read(ledger: Ledger, calls: Calls, world: Recorded, turning: Ints, most: In
     episode = calls.episode[turning[call]]
     place = episode * ledger.width + ledger.opened[episode] + slot
     return clearing.reads(calls.turns, call, slot, world.answers(place, world.ends(place)))
-
-
-def _with_opened(rows: _Rows, ledger: Ledger, calls: Calls, op: Ints, counts: Ints, abreast: Ints) -> _Rows:
-    """With a row for each branch that BRANCH, READ and IN_TURN calls open, `counts` of each."""
-    call = np.arange(len(counts)).repeat(counts)
-    slot = np.arange(len(call)) - (counts.cumsum() - counts).repeat(counts)
-    episode = calls.episode[call]
-    place = episode * ledger.width + ledger.opened[episode] + slot
-    step = np.where(calls.op[call] == _IN_TURN, slot // abreast[call], 0)
-    none = np.zeros_like(slot)
-    opened = _Rows(call, step, op[call], place, slot, none, none == 0)
-    if not rows.call.size:
-        return opened
-    order = np.concatenate([rows.call, call]).argsort(kind="stable")
-    return _Rows(
-        *(np.concatenate([getattr(rows, name), getattr(opened, name)])[order] for name in rows.__dataclass_fields__)
-    )
 
 
 def _carried_out(

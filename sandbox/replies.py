@@ -136,7 +136,9 @@ def _of_rounds(which: Ints, rows: Ints, played: Played, course: Course) -> _Deta
     call, slot = settled.call[rows], course.slot[rows]
     starts = first_of_each(call * (int(slot.max(initial=0)) + 1) + slot)
     ends = rows[np.append(starts, len(rows))[1:] - 1]
-    shown = np.add.reduceat(settled.revealed[rows].astype(np.int64), starts) if starts.size else starts
+    shown = np.diff(np.append(starts, len(rows)))
+    if not settled.revealed.all():
+        shown = np.add.reduceat(settled.revealed[rows].astype(np.int64), starts) if starts.size else starts
     branches = np.stack([shown, settled.depth[ends]], axis=1).ravel()
     ended = np.stack([settled.finished[ends] * FINISHED, np.zeros(len(ends), np.int64)], axis=1).ravel()
     # New labels are numbered by the steps, and are met in the order of their numbers. All targets that reveal one say

@@ -61,7 +61,8 @@ class ConfidenceMomentum(Controller):
                     against[branch.index] = taken - 1 - nth // widen
             live = live + fresh
             ended = [branch for branch in live if branch.finished]
-            live = [branch for branch in live if not branch.finished]
+            if ended:
+                live = [branch for branch in live if not branch.finished]
             widened = widen > 0 and len(episode.branches) == opened + widen * taken
             if ended and not widened:
                 trend.stand_still(began + taken - 1, pool.confidence)
@@ -116,7 +117,7 @@ class ConfidenceMomentum(Controller):
         patient = most
         if leader is not None:
             # Somebody is abandoned then, if there are more than two.
-            patient = knobs["abandon_patience"] - max(against[branch.index] for branch in live)
+            patient = knobs["abandon_patience"] - max([against[branch.index] for branch in live])
             if len(live) > 2:
                 most = min(most, patient)
         elif pool.winner is not None:
