@@ -43,8 +43,10 @@ class _Targets:
     place: Ints
     slot: Ints
     """The how many-th of its call."""
+    opened: Bools
+    """Whether it is opened in the course of rounds."""
     begins: Ints
-    """The round after which it is opened; 0 for one that was open before, −1 where that is all that is done to it."""
+    """The round after which that is, 0 before the first; 0 for one that was open before, −1 where opening is all."""
     depth: Ints
     """Intervals decoded before; 0 for one that is opened."""
     stride: Ints
@@ -59,8 +61,8 @@ class _Targets:
 
     def ends_at(self) -> Ints:
         """The moment at which each is at its end."""
-        opened_at_end = (self.begins > 0) & (self.end == 1)
-        whole = -(-(self.end - np.maximum(self.depth, self.begins > 0)) // self.stride)
+        opened_at_end = self.opened & (self.end == 1)
+        whole = -(-(self.end - np.maximum(self.depth, self.opened)) // self.stride)
         moments: Ints = 2 * (self.begins + whole) + opened_at_end
         return moments
 
@@ -72,7 +74,8 @@ def foreseeable(ledger: Ledger, calls: Calls) -> Bools:
     possible: Bools = (op == _IN_TURN) | looking & (calls.count > 0)
     rounded = op == _ROUNDS
     room = (ledger.ceiling - ledger.opened)[calls.episode[rounded]]
-    possible[rounded] = (asked.widen == 0) | ((asked.widen * (asked.most - 1) <= room) & ~asked.through)
+    opens = asked.opening + asked.widen * (asked.most - 1)
+    possible[rounded] = (opens == 0) | ((opens <= room) & ~(asked.through & (opens > asked.opening)))
     return possible
 
 
@@ -95,7 +98,7 @@ def settle(ledger: Ledger, calls: Calls, world: Recorded, costs: Costs, label_of
     parts = [_going(ledger, calls, world, listed, rounded, asked)]
     if not lists.all():
         parts.append(_opened(ledger, calls, opens))
-    if (asked["widen"] * (asked["most"] - 1)).any():
+    if _may_open(asked).any():
         parts.append(_to_open(ledger, calls, world, asked))
     targets = _together(parts)
     if not admitted.all():
@@ -104,9 +107,11 @@ def settle(ledger: Ledger, calls: Calls, world: Recorded, costs: Costs, label_of
     if len(parts) > 1:
         targets = targets.only(2 * targets.begins < stop[targets.call])
     taken = np.where(lists & admitted, stop // 2, 0)
-    opens += np.where(lists & admitted, asked["widen"] * (taken - 1 + stop % 2), 0)
-    rows = _rows(targets, taken, asked["burst"], each, abreast)
-    steps = np.where(lists, taken * (asked["burst"] + 1), -(-opens // abreast))
+    opens += np.where(lists & admitted, asked["opening"] + asked["widen"] * (taken - 1 + stop % 2), 0)
+    # What opens branches before the first round comes before all others.
+    before = np.minimum(asked["opening"], 1)
+    rows = _rows(targets, taken, asked["burst"], before, each, abreast)
+    steps = np.where(lists, before + taken * (asked["burst"] + 1), -(-opens // abreast))
     return _carried_out(ledger, calls, refusal, rows, steps, taken * rounded, opens, world, costs)
 
 
@@ -114,7 +119,7 @@ def _asked(calls: Calls, rounded: Bools) -> dict[str, Ints]:
     """(n,) what ROUNDS calls ask for; one round for others."""
     asked = {
         name: np.full(len(rounded), usual)
-        for name, usual in (("most", 1), ("burst", 1), ("widen", 0), ("leader", -1), ("through", 0))
+        for name, usual in (("most", 1), ("burst", 1), ("widen", 0), ("leader", -1), ("through", 0), ("opening", 0))
     }
     for name, values in asked.items():
         values[rounded] = getattr(calls.rounds, name)
@@ -137,19 +142,27 @@ def _going(
         fast = np.zeros(len(listed), bool)
         fast[rounded[listed]] = calls.rounds.fast
     stride = np.where(fast, asked["burst"][listed], 1)
-    return _Targets(listed, place, slot, np.zeros_like(slot), ledger.depth[place], stride, end, fast)
+    none = np.zeros_like(slot)
+    return _Targets(listed, place, slot, none > 0, none, ledger.depth[place], stride, end, fast)
+
+
+def _may_open(asked: dict[str, Ints]) -> Ints:
+    """(n,) how many branches calls may open in the course of rounds."""
+    most: Ints = asked["opening"] + asked["widen"] * (asked["most"] - 1)
+    return most
 
 
 def _to_open(ledger: Ledger, calls: Calls, world: Recorded, asked: dict[str, Ints]) -> _Targets:
     """The branches that ROUNDS calls may open, some after each round but the last."""
-    most = asked["widen"] * (asked["most"] - 1)
+    most = _may_open(asked)
     call = np.arange(len(most)).repeat(most)
     nth = np.arange(len(call)) - (most.cumsum() - most).repeat(most)
     episode = calls.episode[call]
     place = episode * ledger.width + np.minimum(ledger.opened[episode] + nth, ledger.width - 1)
-    begins = 1 + nth // asked["widen"][call]
-    none = np.zeros_like(nth)
-    return _Targets(call, place, calls.count[call] + nth, begins, none, none + 1, world.ends(place), none > 0)
+    later = nth - asked["opening"][call]
+    begins = np.where(later < 0, 0, 1 + later // np.maximum(1, asked["widen"])[call])
+    none, opened = np.zeros_like(nth), nth >= 0
+    return _Targets(call, place, calls.count[call] + nth, opened, begins, none, none + 1, world.ends(place), none > 0)
 
 
 def _opened(ledger: Ledger, calls: Calls, counts: Ints) -> _Targets:
@@ -159,7 +172,7 @@ def _opened(ledger: Ledger, calls: Calls, counts: Ints) -> _Targets:
     episode = calls.episode[call]
     place = episode * ledger.width + ledger.opened[episode] + slot
     none, one = np.zeros_like(slot), np.ones_like(slot)
-    return _Targets(call, place, slot, none - 1, none, one, one, none > 0)
+    return _Targets(call, place, slot, none > 0, none - 1, none, one, one, none > 0)
 
 
 def _together(parts: list[_Targets]) -> _Targets:
@@ -195,10 +208,10 @@ def _stop_at_turns(
     """Stop calls when one of their branches has turned to the leader, or away from it."""
     # A branch at its end turns no more; one that is opened shows its first answer when it is.
     until = np.minimum(stop[targets.call] // 2, (targets.ends_at() - 1) // 2)
-    looks = np.maximum(0, until - targets.begins + (targets.begins > 0))
+    looks = np.maximum(0, until - targets.begins + (targets.opened & (targets.end > 1)))
     at = np.arange(len(looks)).repeat(looks)
     nth = np.arange(len(at)) - (looks.cumsum() - looks).repeat(looks)
-    opened = targets.begins[at] > 0
+    opened = targets.opened[at]
     # Of one that was open the first look is after a round's steps; of one that is opened, in between.
     depth = np.where(opened, 1 + nth, targets.depth[at] + targets.stride[at] * (nth + 1))
     moment = 2 * (targets.begins[at] + nth + ~opened) + (opened & (nth == 0))
@@ -223,12 +236,13 @@ class _Rows:
     """Whether it is the branch's last."""
 
 
-def _rows(targets: _Targets, taken: Ints, burst: Ints, each: Ints, abreast: Ints) -> _Rows:
+def _rows(targets: _Targets, taken: Ints, burst: Ints, before: Ints, each: Ints, abreast: Ints) -> _Rows:
     """One row an interval. Within a round there is a call for each turn of the burst, and then one that opens.
 
-    Calls without rounds open `abreast` branches at a time, by the action that is `each` one's.
+    `before` counts calls before the first round. Calls without rounds open `abreast` branches at a time, by the action
+    that is `each` one's.
     """
-    call, opened = targets.call, targets.begins > 0
+    call, opened = targets.call, targets.opened
     rounds = taken[call] - targets.begins
     count = np.minimum(targets.stride * rounds + opened, targets.end - targets.depth)
     at = np.arange(len(count)).repeat(count)
@@ -247,6 +261,8 @@ def _rows(targets: _Targets, taken: Ints, burst: Ints, each: Ints, abreast: Ints
         opening = (begun & (nth == 0)).nonzero()[0]
         step[opening] += turns[opening] - 1
         op[opening] = _BRANCH
+    if before.any():
+        step += before[call]
     slot = targets.slot[at]
     alone = (targets.begins < 0)[at].nonzero()[0]
     if alone.size:

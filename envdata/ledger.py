@@ -45,6 +45,8 @@ class Rounds:
     """(k,): the label that fast branches answered; −1 where there is no leader."""
     through: Bools
     """(k,): whether rounds go on when a branch reached its end, without it."""
+    opening: Ints
+    """(k,): branches that are opened before the first round."""
     fast: Bools
     """(sum of their counts): which of the listed branches are fast."""
 
@@ -64,7 +66,7 @@ class Turns:
 
 
 _NO_NUMBERS, _NO_FLAGS = np.zeros(0, np.int64), np.zeros(0, bool)
-NO_ROUNDS = Rounds(_NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_FLAGS, _NO_FLAGS)
+NO_ROUNDS = Rounds(_NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_NUMBERS, _NO_FLAGS, _NO_NUMBERS, _NO_FLAGS)
 
 NO_TURNS = Turns(_NO_NUMBERS, _NO_FLAGS, _NO_NUMBERS, _NO_NUMBERS)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from envdata import leaping, rules
 from envdata.actions import Op, Refusal
+from envdata.admission import judge
 from envdata.clearing import is_clear
 from envdata.ledger import NO_ROUNDS, NO_TURNS, UNLIMITED, Bools, Calls, Costs, Ints, Ledger, Rounds, Turns
 from envdata.rules import Course, LabelOf, Settled, World
@@ -58,11 +59,27 @@ class Progress:
 
 
 def rounds(
-    progress: Progress, listed: int, fast: set[int], most: int, burst: int, widen: int, leader: int, *, through: bool
-) -> Program:
+    progress: Progress, listed: int, fast: set[int], most: int, burst: int, widen: int, leader: int, opening: int, *,
+    through: bool,
+) -> Program:  # fmt: skip
     """ROUNDS over `listed` branches, of which some are `fast`; branches are named by their slots."""
-    going = list(range(listed))
-    while going:
+    going, wanted = list(range(listed)), opening
+    while True:
+        if wanted:
+            fresh = list(range(listed + progress.opened, listed + progress.opened + wanted))
+            outcome = yield Request(_BRANCH, fresh)
+            if outcome.refusal:
+                progress.refusal = outcome.refusal
+                return
+            progress.opened += wanted
+            begun = [slot for slot, finished in zip(fresh, outcome.finished, strict=True) if not finished]
+            going += begun
+            if len(begun) < wanted and not through:
+                return
+            if _turned(begun, dict(zip(fresh, outcome.labels, strict=True)), fast, leader):
+                return
+        if not going:
+            return
         ended: set[int] = set()
         said: dict[int, int] = {}
         for turn in range(burst):
@@ -79,18 +96,7 @@ def rounds(
         going = [slot for slot in going if slot not in ended]
         if progress.taken == most or (ended and not through) or _turned(going, said, fast, leader):
             return
-        if widen and going:
-            fresh = list(range(listed + progress.opened, listed + progress.opened + widen))
-            outcome = yield Request(_BRANCH, fresh)
-            if outcome.refusal:
-                progress.refusal = outcome.refusal
-                return
-            progress.opened += widen
-            begun = [slot for slot, finished in zip(fresh, outcome.finished, strict=True) if not finished]
-            going += begun
-            said = dict(zip(fresh, outcome.labels, strict=True))
-            if (len(begun) < widen and not through) or _turned(begun, said, fast, leader):
-                return
+        wanted = widen if going else 0
 
 
 def _turned(going: Sequence[int], said: dict[int, int], fast: set[int], leader: int) -> bool:
@@ -148,8 +154,9 @@ def only(calls: Calls, kept: Bools) -> Calls:
     if which.any():
         fast = asked.fast[np.repeat(which, calls.count[rounded])]
         chosen = Rounds(
-            asked.most[which], asked.burst[which], asked.widen[which], asked.leader[which], asked.through[which], fast
-        )
+            asked.most[which], asked.burst[which], asked.widen[which], asked.leader[which], asked.through[which],
+            asked.opening[which], fast,
+        )  # fmt: skip
     turning, those = kept[calls.op == _IN_TURN], calls.turns
     turns = NO_TURNS
     if turning.any():
@@ -176,10 +183,14 @@ def _one_by_one(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_
     progress = [Progress() for _ in calls.op]
     programs, slots = _programs(ledger, calls, progress)
     waiting: dict[int, Request] = {}
+    unfit = _unfit(ledger, calls, costs)
     made = np.zeros(len(calls.op), np.int64)
     parts: list[Settled] = []
     columns: list[tuple[Ints, ...]] = []
     for entry, program in enumerate(programs):
+        if unfit[entry]:
+            progress[entry].refusal = int(unfit[entry])
+            continue
         request = next(program, None)
         if request is not None:
             waiting[entry] = request
@@ -221,6 +232,19 @@ def _one_by_one(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_
     return Course(_joined(refusal, parts, order), made, taken, opened, step, op, slot, total)
 
 
+def _unfit(ledger: Ledger, calls: Calls, costs: Costs) -> Ints:
+    """(n,) why calls that open branches first are refused for those that they list, before anything is done."""
+    rounded = calls.op == _ROUNDS
+    refusal = np.zeros(len(calls.op), np.int64)
+    opening = np.flatnonzero(rounded)[calls.rounds.opening > 0]
+    if opening.size:
+        own = only(calls, np.isin(np.arange(len(calls.op)), opening))
+        first = replace(own, op=np.full(len(opening), _CONTINUE))
+        listed = np.arange(len(opening)).repeat(own.count)
+        refusal[opening] = judge(ledger, first, own.op < 0, listed, replace(costs, budget=UNLIMITED))
+    return refusal
+
+
 def _programs(ledger: Ledger, calls: Calls, progress: list[Progress]) -> tuple[list[Program], list[list[int]]]:
     """The calls' programs, and the branches of their slots."""
     programs: list[Program] = []
@@ -238,10 +262,11 @@ def _programs(ledger: Ledger, calls: Calls, progress: list[Progress]) -> tuple[l
             continue
         own = slice(at, at + count)
         fast = set(np.flatnonzero(asked.fast[own]).tolist())
-        most, burst, widen, leader, through = (
-            array[nth].item() for array in (asked.most, asked.burst, asked.widen, asked.leader, asked.through)
+        most, burst, widen, leader, through, opening = (
+            array[nth].item()
+            for array in (asked.most, asked.burst, asked.widen, asked.leader, asked.through, asked.opening)
         )
-        programs.append(rounds(one, count, fast, most, burst, widen, leader, through=through))
+        programs.append(rounds(one, count, fast, most, burst, widen, leader, opening, through=through))
         slots.append(calls.branch[own].tolist())
         at, nth = at + count, nth + 1
     return programs, slots

@@ -89,14 +89,14 @@ class Parsed:
             count[turning] = most
         branch = self.branch
         if rounded.any():
-            most, burst, widen, leader, through = _heads(branch, first[rounded], ROUNDS_HEAD)
+            most, burst, widen, leader, through, opening = _heads(branch, first[rounded], ROUNDS_HEAD)
             count[rounded] -= ROUNDS_HEAD
             kept[(first[rounded][:, None] + np.arange(ROUNDS_HEAD)).ravel()] = False
             coded = rounded.repeat(listed)[kept]
             branch = branch[kept]
             fast = (branch[coded] & 1).astype(bool)
             branch[coded] >>= 1
-            rounds = Rounds(most, burst, widen, leader, through != 0, fast)
+            rounds = Rounds(most, burst, widen, leader, through != 0, opening, fast)
         else:
             branch = branch[kept]
         return Calls(self.episode, self.op, self.value != 0, count, branch, rounds, turns)
@@ -219,14 +219,15 @@ def _wrong_asking(columns: Ints, frame_of: Ints, branch: Ints) -> dict[int, str]
     rounded, turning = op == _ROUNDS, op == _IN_TURN
     if not (rounded | turning).any():
         return {}
-    none = (rounded & (count <= ROUNDS_HEAD)) | (turning & (count < IN_TURN_HEAD))
+    none = (rounded & (count < ROUNDS_HEAD)) | (turning & (count < IN_TURN_HEAD))
     if none.any():
         return dict.fromkeys(frame_of[none].tolist(), "a call over no branches")
     listed = np.where(_LISTS[op], count, 0)
     first = np.cumsum(listed) - listed
-    most, burst, widen, leader, through = _heads(branch, first[rounded], ROUNDS_HEAD)
+    most, burst, widen, leader, through, opening = _heads(branch, first[rounded], ROUNDS_HEAD)
     odd = (most < 1) | (burst < 1) | (widen < 0) | (leader < -1) | (through < 0) | (through > 1)
-    odd |= np.maximum(np.maximum(most, burst), widen) > MANY
+    odd |= np.maximum.reduce([most, burst, widen, opening]) > MANY
+    odd |= (opening < 0) | (count[rounded] - ROUNDS_HEAD + opening < 1)
     why = dict.fromkeys(frame_of[rounded][odd].tolist(), "rounds that cannot be taken")
     if turning.any():
         most, abreast, afresh = _heads(branch, first[turning], IN_TURN_HEAD)

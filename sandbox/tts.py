@@ -162,13 +162,15 @@ class Episode:
         leader: Answer | None = None,
         burst: int = 1,
         widen: int = 0,
+        opening: int = 0,
         through_ends: bool = False,
     ) -> int:
         """Up to `most` rounds in one go; returns how many were taken.
 
         In each round every branch goes on by one interval and is looked at (`advance`); those that answer `leader` when
-        this is called go on until they have taken up to `burst` intervals. Between two rounds `widen` more branches are
-        opened (`branch`), which go along from then on; they are the last of `episode.branches`. Branches at their ends
+        this is called go on until they have taken up to `burst` intervals. Before the first round `opening`
+        branches are opened (`branch`), between two rounds `widen`; they go along from then on, and are the last of
+        `episode.branches`. Branches at their ends
         drop out. Rounds stop after one, or after an opening, in which a branch reached its end (not with
         `through_ends`), in which a branch came to answer `leader` or ceased to, or after which none is left.
 
@@ -177,10 +179,15 @@ class Episode:
         it stays done. Raises as `advance` and `branch` do; ValueError for a `leader` that this episode never revealed.
         """
         listed = _listed(branches)
-        for name, value, least in (("most", most, 0), ("burst", burst, 1), ("widen", widen, 0)):
+        for name, value, least in (
+            ("most", most, 0),
+            ("burst", burst, 1),
+            ("widen", widen, 0),
+            ("opening", opening, 0),
+        ):
             if value < least:
                 raise ValueError(f"{name} is {value}; it is {least} or more")
-        if not listed or not most:
+        if not most or not (listed or opening):
             return 0
         label = -1
         if leader is not None:
@@ -188,6 +195,7 @@ class Episode:
             if label < 0:
                 raise ValueError(f"{leader!r} is not an answer of this episode")
         asked = [min(int(most), _MANY), min(int(burst), _MANY), min(int(widen), _MANY), label, int(through_ends)]
+        asked.append(min(int(opening), _MANY))
         if label < 0:
             asked += [branch.index << 1 for branch in listed]
         else:
@@ -272,7 +280,8 @@ class Episode:
         ended = list(islice(rows.flags, 4 + 2 * told))[4::2]
         for label, flag in zip(islice(rows.details, fresh), rows.flags, strict=False):
             self._meet(label, flag)
-        each = zip(branches, counts[::2], counts[1::2], ended, strict=False)
+        # Where the rounds ended before the first, only those are told of that were opened for it.
+        each = zip(branches[-opened:] if told == opened else branches, counts[::2], counts[1::2], ended, strict=False)
         answers = map(self._labels.__getitem__, rows.labels)
         if self._gaps or refusal or rows.confidences is not None:
             self._follow_any(each, answers, rows.confidences)

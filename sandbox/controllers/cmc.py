@@ -39,32 +39,42 @@ class ConfidenceMomentum(Controller):
     def solve(self, episode: Episode) -> Answer | None:
         """Rounds of abandoning, stepping, judging and widening; several at once where nothing can come up."""
         knobs = self.knobs
-        pool = Pool()
-        live = pool.add_finished(episode.branch(min(knobs["n_init"], episode.open_slots)))
-        against = [0] * (len(episode.branches) + episode.open_slots)
+        pool, live = Pool(), list[Branch]()
+        # Branches are opened with the call for the rounds that follow.
+        opening = min(knobs["n_init"], episode.open_slots)
+        against = [0] * episode.open_slots
         trend = Trend(knobs["ema_alpha"], knobs["ema_window"])
-        while live and trend.rounds < MAX_ROUNDS:
+        while (live or opening) and trend.rounds < MAX_ROUNDS:
             leader = pool.winner if trend.rounds >= knobs["warm_up"] else None
-            if leader is not None:
+            if leader is not None and not opening:
                 live = self._abandon(episode, live, leader, against)
-            began, opened = trend.rounds, len(episode.branches)
-            rounds, widen = self._undisturbed(episode, trend, pool, leader, live, against)
+            began, known = trend.rounds, len(episode.branches)
+            rounds, widen = self._undisturbed(episode, trend, pool, leader, live, against, opening)
             aligned = {branch.index: branch.depth for branch in live if leader is not None and branch.answer is leader}
-            taken = episode.rounds(live, rounds, leader=leader, burst=knobs["burst_aligned"], widen=widen)
-            fresh = episode.branches[opened:]
+            taken = episode.rounds(
+                live, rounds, leader=leader, burst=knobs["burst_aligned"], widen=widen, opening=opening
+            )
+            fresh = episode.branches[known:]
             if leader is not None:
-                # A round begins with counting, and the first of these did so above.
+                # A round begins with counting; `_abandon` did so for the first.
                 for branch in live:
                     if branch.index not in aligned:
-                        against[branch.index] += taken - 1
+                        against[branch.index] += taken if opening else taken - 1
+                    elif opening and taken:
+                        against[branch.index] = 0
                 for nth, branch in enumerate(fresh):
-                    against[branch.index] = taken - 1 - nth // widen
+                    against[branch.index] = taken if nth < opening else taken - 1 - (nth - opening) // widen
             live = live + fresh
             ended = [branch for branch in live if branch.finished]
             if ended:
                 live = [branch for branch in live if not branch.finished]
-            widened = widen > 0 and len(episode.branches) == opened + widen * taken
-            if ended and not widened:
+            if not taken or (widen and len(fresh) == opening + widen * taken):
+                # Those that were opened last have ended at once, or answer the leader.
+                trend.stand_still(began + taken, pool.confidence)
+                pool.add([branch.answer for branch in ended])
+                opening = 0
+                continue
+            if ended:
                 trend.stand_still(began + taken - 1, pool.confidence)
                 before = pool.confidence
                 # Answers join in the order of depth before the last round, the deepest first, then of opening.
@@ -79,11 +89,11 @@ class ConfidenceMomentum(Controller):
                 trend.stand_still(began + taken, pool.confidence)
             if self._is_clear(trend, pool):
                 return pool.winner
-            if widened:
-                pool.add_finished(ended)
-            elif live:
-                more = self._widening(trend, len(episode.branches), episode.open_slots)
-                live += pool.add_finished(episode.branch(more))
+            opening = self._widening(trend, len(episode.branches), episode.open_slots) if live else 0
+            if opening and (trend.rounds == MAX_ROUNDS or self._abandons(trend, pool, live, against)):
+                # How many are live then decides how many are abandoned.
+                live += pool.add_finished(episode.branch(opening))
+                opening = 0
         if pool.winner is not None:
             return pool.winner
         return majority(branch.answer for branch in episode.branches if not branch.pruned)
@@ -105,9 +115,16 @@ class ConfidenceMomentum(Controller):
         episode.prune(lost[: len(live) - 2])
         return [branch for branch in live if not branch.pruned]
 
+    def _abandons(self, trend: "Trend", pool: "Pool", live: list[Branch], against: list[int]) -> bool:
+        """Whether the next round may begin with abandoning."""
+        leader, patience = pool.winner, self.knobs["abandon_patience"]
+        if leader is None or trend.rounds < self.knobs["warm_up"]:
+            return False
+        return any(branch.answer is not leader and against[branch.index] + 1 >= patience for branch in live)
+
     def _undisturbed(
         self, episode: Episode, trend: "Trend", pool: "Pool", leader: Answer | None, live: list[Branch],
-        against: list[int],
+        against: list[int], opening: int,
     ) -> tuple[int, int]:  # fmt: skip
         """How many rounds come before one whose end may call for a decision, it included, if no branch ends or turns;
         and how many branches are opened after each of them but the last. The trend is moved on as far as it was needed.
@@ -116,14 +133,15 @@ class ConfidenceMomentum(Controller):
         most = MAX_ROUNDS - trend.rounds
         patient = most
         if leader is not None:
-            # Somebody is abandoned then, if there are more than two.
-            patient = knobs["abandon_patience"] - max([against[branch.index] for branch in live])
-            if len(live) > 2:
+            # Somebody is abandoned then, if there are more than two. Where branches are opened, counting is to come.
+            longest = max([against[branch.index] for branch in live]) + (opening > 0)
+            patient = max(1, knobs["abandon_patience"] - longest)
+            if len(live) + opening > 2:
                 most = min(most, patient)
         elif pool.winner is not None:
             # There is a leader then.
             most = min(most, knobs["warm_up"] - trend.rounds)
-        opened, room = len(episode.branches), episode.open_slots
+        opened, room = len(episode.branches) + opening, episode.open_slots - opening
         # The confidence moves towards that of the pool.
         unclear = pool.size < knobs["min_complete"] or max(pool.confidence, trend.ema) < knobs["conf_thresh"]
         if unclear and (room == 0 or opened >= knobs["max_branches"]):

@@ -22,24 +22,28 @@ class ParallelProbe(Controller):
         # Only who disagrees is counted, and so pruned.
         patience, warm_up = max(1, self.knobs["prune_patience"]), self.knobs["warm_up"]
         stable_steps = self.knobs["stable_steps"]
-        voters: list[Branch] = episode.branch(min(self.knobs["branches"], episode.open_slots))
-        live = [branch for branch in voters if not branch.finished]
-        off_track = [0] * len(voters)
+        # All are opened with the call for the first rounds.
+        width = opening = min(self.knobs["branches"], episode.open_slots)
+        voters, live = list[Branch](), list[Branch]()
+        off_track = [0] * width
         previous: Answer | None = None
         stable = step = 0
         while step < MAX_ROUNDS:
             # Nobody is pruned before the one that has disagreed longest can be, and nothing ends before it is stable.
             most = min(MAX_ROUNDS - step, stable_steps - stable)
-            if len(voters) > 1:
+            if width > 1:
                 worst = max([off_track[branch.index] for branch in live], default=0)
                 most = min(most, max(warm_up, step) + patience - worst - step)
-            before = [branch.depth for branch in voters]
-            taken = episode.rounds(live, max(1, most), through_ends=True)
+            before = [branch.depth for branch in voters] or [1] * width
+            taken = episode.rounds(live, max(1, most), opening=opening, through_ends=True)
+            if opening:
+                voters = live = episode.branches
+                opening = 0
             turns = max(1, taken)
             shown = [_turn_by_turn(branch, depth, turns) for branch, depth in zip(voters, before, strict=True)]
             winners = [majority(votes) for votes in zip(*shown, strict=True)]
             judged = step + turns - max(warm_up, step)
-            if judged > 0 and len(voters) > 1:
+            if judged > 0 and width > 1:
                 for branch, answers in zip(voters, shown, strict=True):
                     if answers[-1] is winners[-1]:
                         off_track[branch.index] = 0
@@ -49,6 +53,7 @@ class ParallelProbe(Controller):
                 if pruned:
                     episode.prune(pruned)
                     voters = [branch for branch in voters if not branch.pruned]
+                    width = len(voters)
                     winners[-1] = majority(branch.answer for branch in voters)
             for winner in winners:
                 stable = stable + 1 if winner is not None and winner is previous else 0

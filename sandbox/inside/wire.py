@@ -12,12 +12,13 @@ Every frame is a header of four unsigned 32-bit numbers (five in a reply) and th
 
 `value` is 1 for a call that looks (BRANCH, CONTINUE), the branch for PRUNE, the label or −1 for ANSWER, the status
 for FAIL. `count` is the number of branches (BRANCH, READ: to open; otherwise as many entries of the branch list), for
-NOTE and FAIL the number of text bytes. The list of a ROUNDS call begins with five entries of its own: most, burst,
-widen, leader (a label, −1 for none) and through (0 or 1); then comes twice each branch's number, plus one if it is
-fast. The list of an IN_TURN call has how many branches are to be opened, how many abreast, 1 if groups vote afresh, and
-then what makes their vote clear (`envdata.clearing`). TAKEN has a list of the branches that were taken from, in order.
-Of one episode a frame holds at most one TAKEN entry, PRUNE and NOTE entries, and then at most one other, which alone is
-replied to (ANSWER and FAIL are not). Before the first frame the host sends the job as one text frame.
+NOTE and FAIL the number of text bytes. The list of a ROUNDS call begins with six entries of its own: most, burst,
+widen, leader (a label, −1 for none), through (0 or 1) and opening; then comes twice each branch's number, plus one if
+it is fast. The list of an IN_TURN call has how many branches are to be opened, how many abreast, 1 if groups vote
+afresh, and then what makes their vote clear (`envdata.clearing`). TAKEN has a list of the branches that were taken
+from, in order. Of one episode a frame holds at most one TAKEN entry, PRUNE and NOTE entries, and then at most one
+other, which alone is replied to (ANSWER and FAIL are not). Before the first frame the host sends the job as one text
+frame.
 """
 
 import json
@@ -36,7 +37,7 @@ CALL_FIELDS = 4
 FINISHED, PARSED = 2, 1
 """Flags of a target: whether its branch is at its end, and whether what it revealed is an answer at all."""
 
-ROUNDS_HEAD, ROUNDS_TOLD_HEAD = 5, 4
+ROUNDS_HEAD, ROUNDS_TOLD_HEAD = 6, 4
 """Entries of its own that the list of a ROUNDS call begins with, and that its details begin with."""
 IN_TURN_HEAD = 3
 """Entries that the list of an IN_TURN call begins with."""

@@ -136,10 +136,28 @@ class ReferenceEpisode:
         return self._charge(moves)
 
     def rounds(
-        self, which: list[int], fast: frozenset[int], most: int, burst: int, widen: int, leader: int, through: bool
+        self,
+        which: list[int],
+        fast: frozenset[int],
+        most: int,
+        burst: int,
+        widen: int,
+        leader: int,
+        through: bool,
+        opening: int,
     ) -> tuple[Refusal, list[Target], int]:
         """Rounds of `advance` and `branch`, and how many were whole; `fast` counts places in `which`."""
         going, quick, targets = list(which), {which[at] for at in fast}, list[Target]()
+        if opening:
+            refusal = self._wrong(which, finished_too=not self.repeats_last)
+            if refusal:
+                return refusal, [], 0
+            refusal, targets = self.branch(opening, True)
+            begun = [target.branch for target in targets if not target.finished]
+            going += begun
+            turned = leader >= 0 and any(target.label == leader for target in targets if not target.finished)
+            if refusal or turned or (len(begun) < opening and not through) or not going:
+                return refusal, targets, 0
         for taken in range(most):
             ended: set[int] = set()
             latest: dict[int, int] = {}

@@ -19,6 +19,7 @@ class Asked:
     widen: int = 0
     leader: int = -1
     through: bool = False
+    opening: int = 0
     fast: frozenset[int] = frozenset()
     """Places in the list of branches."""
     abreast: int = 1
@@ -54,9 +55,9 @@ def to_calls(calls: list[Call]) -> Calls:
     listed = [call.branches if isinstance(call.branches, list) else [] for call in calls]
     counts = [len(call.branches) if isinstance(call.branches, list) else call.branches for call in calls]
     rounds = [call for call in calls if call.op is Op.ROUNDS]
-    most, burst, widen, leader, through = (
+    most, burst, widen, leader, through, opening = (
         np.array([getattr(call.asked, name) for call in rounds], bool if name == "through" else np.int64)
-        for name in ("most", "burst", "widen", "leader", "through")
+        for name in ("most", "burst", "widen", "leader", "through", "opening")
     )
     fast = [
         at in call.asked.fast for call in rounds if isinstance(call.branches, list) for at in range(len(call.branches))
@@ -68,7 +69,7 @@ def to_calls(calls: list[Call]) -> Calls:
         np.array([call.probe for call in calls], bool),
         np.array(counts, np.int64),
         np.array([branch for some in listed for branch in some], np.int64),
-        Rounds(most, burst, widen, leader, through, np.array(fast, bool)),
+        Rounds(most, burst, widen, leader, through, opening, np.array(fast, bool)),
         Turns(
             np.array([asked.abreast for asked in turns], np.int64),
             np.array([asked.afresh for asked in turns], bool),

@@ -97,7 +97,9 @@ class Twins:
 def _apply(model: ReferenceEpisode, call: Call):
     match call:
         case Call(op=Op.ROUNDS, branches=list(which), asked=asked):
-            return model.rounds(which, asked.fast, asked.most, asked.burst, asked.widen, asked.leader, asked.through)
+            return model.rounds(
+                which, asked.fast, asked.most, asked.burst, asked.widen, asked.leader, asked.through, asked.opening
+            )
     return *_apply_single(model, call), 0
 
 
@@ -137,9 +139,10 @@ def _random_call(rng: random.Random, number: int, model: ReferenceEpisode) -> Ca
     which = rng.sample(going, rng.randint(0, len(going)))
     while rng.random() < 0.12:
         which.insert(rng.randint(0, len(which)), rng.randint(-1, len(model.branches)))
-    if op is Op.ROUNDS and not which:
+    asked = _random_asked(rng, model, which) if op is Op.ROUNDS else Asked()
+    if op is Op.ROUNDS and not which and not asked.opening:
         return Call(number, Op.BRANCH, 1)
-    return Call(number, op, which, probe, _random_asked(rng, model, which) if op is Op.ROUNDS else Asked())
+    return Call(number, op, which, probe, asked)
 
 
 def _random_asked(rng: random.Random, model: ReferenceEpisode, which: list[int]) -> Asked:
@@ -148,7 +151,9 @@ def _random_asked(rng: random.Random, model: ReferenceEpisode, which: list[int])
     fast = frozenset(at for at in range(len(which)) if rng.random() < 0.3)
     if leader >= 0 and rng.random() < 0.8:
         fast = frozenset(at for at, i in enumerate(which) if _answer(model, i) == leader)
-    return Asked(rng.randint(1, 6), rng.randint(1, 3), rng.choice((0, 0, 1, 2)), leader, rng.random() < 0.4, fast)
+    most, burst, widen = rng.randint(1, 6), rng.randint(1, 3), rng.choice((0, 0, 1, 2))
+    through, opening = rng.random() < 0.4, rng.choice((0, 0, 1, 2))
+    return Asked(most, burst, widen, leader, through, opening, fast)
 
 
 def _answer(model: ReferenceEpisode, i: int) -> int:

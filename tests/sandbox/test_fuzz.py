@@ -115,6 +115,7 @@ def test_frames_that_are_nearly_right(grid: Grid, seed: int, show: bool) -> None
                     rng.choice((0, 0, 1, -1)),
                     rng.randint(-2, 4),
                     rng.choice((0, 0, 1, 2)),
+                    rng.choice((0, 0, 1, 2, -1)),
                 ]
                 listed = [rng.choice((rng.randint(-1, 9), 1 << 30)) for _ in range(count)]
                 branches += asked + listed

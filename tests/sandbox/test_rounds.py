@@ -48,8 +48,9 @@ class Wanderer(Controller):
             shown = [branch.answer for branch in chosen if branch.answer is not None]
             leader = rng.choice(shown) if shown and rng.random() < 0.7 else None
             most, burst, widen = rng.randint(1, 9), rng.randint(1, 3), rng.choice((0, 0, 1))
-            through = rng.random() < 0.3
-            taken = self.rounds(episode, chosen, most, leader, burst, widen, through)
+            through, opening = rng.random() < 0.3, rng.choice((0, 0, 1, 2))
+            chosen = chosen[: rng.randint(0, len(chosen))] if opening else chosen
+            taken = self.rounds(episode, chosen, most, leader, burst, widen, through, opening)
             episode.note(f"{taken} rounds")
 
     def look(self, episode):
@@ -67,8 +68,10 @@ TOGETHER = """
         else:
             episode.read(n, in_turn=True)
 
-    def rounds(self, episode, branches, most, leader, burst, widen, through):
-        return episode.rounds(branches, most, leader=leader, burst=burst, widen=widen, through_ends=through)
+    def rounds(self, episode, branches, most, leader, burst, widen, through, opening):
+        return episode.rounds(
+            branches, most, leader=leader, burst=burst, widen=widen, opening=opening, through_ends=through
+        )
 """
 
 ONE_BY_ONE = """
@@ -84,7 +87,7 @@ ONE_BY_ONE = """
             if vote.votes and vote.runner_up < len(clear) and vote.votes >= clear[vote.runner_up]:
                 break
 
-    def rounds(self, episode, branches, most, leader, burst, widen, through):
+    def rounds(self, episode, branches, most, leader, burst, widen, through, opening):
         going, taken = list(branches), 0
         fast = {branch.index for branch in going if leader is not None and branch.answer is leader}
 
@@ -92,7 +95,16 @@ ONE_BY_ONE = """
             sides = [(branch.answer is leader, branch.index in fast) for branch in branches]
             return leader is not None and any(now != before for now, before in sides)
 
-        while going:
+        wanted = opening
+        while True:
+            if wanted:
+                fresh = episode.branch(wanted)
+                begun = [branch for branch in fresh if not branch.finished]
+                going += begun
+                if (len(begun) < wanted and not through) or turned(begun):
+                    break
+            if not going:
+                break
             stepping = going
             for turn in range(burst):
                 if turn:
@@ -105,12 +117,7 @@ ONE_BY_ONE = """
             going = [branch for branch in going if not branch.finished]
             if taken == most or (ended and not through) or turned(going):
                 break
-            if widen and going:
-                fresh = episode.branch(widen)
-                begun = [branch for branch in fresh if not branch.finished]
-                going += begun
-                if (len(begun) < widen and not through) or turned(begun):
-                    break
+            wanted = widen if going else 0
         return taken
 """
 
@@ -162,8 +169,8 @@ def test_what_makes_no_reads_is_said_at_once() -> None:
 def test_what_makes_no_rounds_is_said_at_once() -> None:
     episode = Episode(_Nothing(), 0, 64, 10, None, 1, None)  # type: ignore[arg-type]
     assert episode.rounds([], 3) == 0
-    for wrong in ({"most": -1}, {"most": 1, "burst": 0}, {"most": 1, "widen": -1}):
-        with pytest.raises(ValueError, match=r"(most|burst|widen) is -?\d; it is [01] or more"):
+    for wrong in ({"most": -1}, {"most": 1, "burst": 0}, {"most": 1, "widen": -1}, {"most": 1, "opening": -1}):
+        with pytest.raises(ValueError, match=r"(most|burst|widen|opening) is -?\d; it is [01] or more"):
             episode.rounds([], **wrong)
     (branch,) = episode._add(1)
     assert episode.rounds(branch, 0) == 0
