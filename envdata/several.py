@@ -90,7 +90,8 @@ def rounds(
             if outcome.refusal:
                 progress.refusal = outcome.refusal
                 return
-            said.update(zip(stepping, outcome.labels, strict=True))
+            # One that is stopped short goes on answering what it did.
+            said.update((slot, label) for slot, label in zip(stepping, outcome.labels, strict=True) if label != NOTHING)
             ended.update(slot for slot, finished in zip(stepping, outcome.finished, strict=True) if finished)
         progress.taken += 1
         going = [slot for slot in going if slot not in ended]
@@ -103,7 +104,8 @@ def _turned(going: Sequence[int], said: dict[int, int], fast: set[int], leader: 
     """Whether a branch has come to answer the leader, or ceased to."""
     if leader < 0:
         return False
-    return any(said[slot] != NOTHING and (said[slot] == leader) != (slot in fast) for slot in going)
+    told = [slot for slot in going if said.get(slot, NOTHING) != NOTHING]
+    return any((said[slot] == leader) != (slot in fast) for slot in told)
 
 
 def in_turn(

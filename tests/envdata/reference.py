@@ -169,10 +169,10 @@ class ReferenceEpisode:
                 if refusal:
                     return refusal, targets, taken
                 targets += done
-                latest |= {target.branch: target.label for target in done}
+                latest |= {target.branch: target.label for target in done if target.label >= 0}
                 ended |= {target.branch for target in done if target.finished}
             going = [i for i in going if i not in ended]
-            turned = leader >= 0 and any(latest[i] >= 0 and (latest[i] == leader) != (i in quick) for i in going)
+            turned = leader >= 0 and any((latest[i] == leader) != (i in quick) for i in going if i in latest)
             if not going or turned or (ended and not through) or taken + 1 == most:
                 return Refusal.ADMITTED, targets, taken + 1
             if widen:
