@@ -191,7 +191,10 @@ class Episode:
             return 0
         label = -1
         if leader is not None:
-            label = next((at for at, known in enumerate(self._labels) if known is leader), -1)
+            known, label = self._labels, int(leader)
+            if label >= len(known) or known[label] is not leader:
+                # Nobody's answer, or one that is shown under another number.
+                label = next((at for at, answer in enumerate(known) if answer is leader), -1)
             if label < 0:
                 raise ValueError(f"{leader!r} is not an answer of this episode")
         asked = [min(int(most), _MANY), min(int(burst), _MANY), min(int(widen), _MANY), label, int(through_ends)]

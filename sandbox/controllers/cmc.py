@@ -50,7 +50,9 @@ class ConfidenceMomentum(Controller):
                 live = self._abandon(episode, live, leader, against)
             began, known = trend.rounds, len(episode.branches)
             rounds, widen = self._undisturbed(episode, trend, pool, leader, live, against, opening)
-            aligned = {branch.index: branch.depth for branch in live if leader is not None and branch.answer is leader}
+            aligned: dict[int, int] = {}
+            if leader is not None:
+                aligned = {branch.index: branch.depth for branch in live if branch.answer is leader}
             taken = episode.rounds(
                 live, rounds, leader=leader, burst=knobs["burst_aligned"], widen=widen, opening=opening
             )
