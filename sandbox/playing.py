@@ -25,7 +25,7 @@ from sandbox.sealing import Sealer
 from sandbox.status import Status
 from sandbox.streams import Malformed
 
-IN_FLIGHT, AT_FIRST = 24, 4
+IN_FLIGHT, AT_FIRST = 32, 4
 """Workers that are served side by side at most, and before anything is known of them: their waiting frames share the
 cost of a pass over the arrays. Those that think for long share the processor instead, and their limits on time with it.
 """
