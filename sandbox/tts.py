@@ -168,11 +168,11 @@ class Episode:
         """Up to `most` rounds in one go; returns how many were taken.
 
         In each round every branch goes on by one interval and is looked at (`advance`); those that answer `leader` when
-        this is called go on until they have taken up to `burst` intervals. Before the first round `opening`
-        branches are opened (`branch`), between two rounds `widen`; they go along from then on, and are the last of
-        `episode.branches`. Branches at their ends
-        drop out. Rounds stop after one, or after an opening, in which a branch reached its end (not with
-        `through_ends`), in which a branch came to answer `leader` or ceased to, or after which none is left.
+        this is called go on until they have taken up to `burst` intervals. Before the first round `opening` branches
+        are opened (`branch`), between two rounds `widen`; they go along from then on, and are the last of
+        `episode.branches`. Branches at their ends drop out. Rounds stop after one, or after an opening, in which a
+        branch reached its end (not with `through_ends`), in which a branch came to answer `leader` or ceased to, or
+        after which none is left.
 
         It costs and shows the same as those calls one by one, and leaves the same trace; what is spared is the way to
         the model and back. A call that is not admissible raises its error, as it would by itself: what was done before
