@@ -129,7 +129,10 @@ def in_turn(
 
 
 def settle(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_of: LabelOf) -> Settled | Course:
-    """Judge and carry out calls of any kind; a Settled where none of them stands for several."""
+    """Judge and carry out calls of any kind; a Settled where none of them stands for several.
+
+    Raises what the world raises, as Interrupted where it does so in the midst of calls that stand for several.
+    """
     many = calls.op >= _ROUNDS
     if not many.any():
         return rules.settle(ledger, calls, world, costs)
@@ -180,8 +183,16 @@ def _of_single(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_o
     return Course(settled, made, zero, zero, none, calls.op[settled.call], none, total)
 
 
+class Interrupted(Exception):
+    """The world failed in the midst of calls that stand for several; `cause` is how, `course` what came before."""
+
+    def __init__(self, cause: Exception, course: Course) -> None:
+        super().__init__(str(cause))
+        self.cause, self.course = cause, course
+
+
 def _one_by_one(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_of: LabelOf) -> Course:
-    """Run the calls' programs side by side: each time one call of all that go on."""
+    """Run the calls' programs side by side: each time one call of all that go on. Raises Interrupted."""
     progress = [Progress() for _ in calls.op]
     programs, slots = _programs(ledger, calls, progress)
     waiting: dict[int, Request] = {}
@@ -198,7 +209,10 @@ def _one_by_one(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_
             waiting[entry] = request
     while waiting:
         entries = np.array(list(waiting), np.int64)
-        settled = rules.settle(ledger, _asked(calls, waiting, slots), world, costs)
+        try:
+            settled = rules.settle(ledger, _asked(calls, waiting, slots), world, costs)
+        except Exception as error:
+            raise Interrupted(error, _course(progress, made, parts, columns)) from error
         own = entries[settled.call]
         label = np.where(settled.revealed, label_of(calls.episode[own], np.maximum(settled.answer, 0)), NOTHING)
         parts.append(replace(settled, call=own))
@@ -221,6 +235,13 @@ def _one_by_one(ledger: Ledger, calls: Calls, world: World, costs: Costs, label_
                 waiting[entry] = programs[entry].send(outcome)
             except StopIteration:
                 del waiting[entry]
+    return _course(progress, made, parts, columns)
+
+
+def _course(
+    progress: list[Progress], made: Ints, parts: list[Settled], columns: list[tuple[Ints, ...]]
+) -> Course:  # fmt: skip
+    """What programs came to: all that was settled, and of each target its step, action, slot and the tokens then."""
     none = np.zeros(0, np.int64)
     call = np.concatenate([none, *(part.call for part in parts)])
     step, op, slot, total = (

@@ -16,7 +16,7 @@ from envdata.episodes import RUNNING, Played, Terms
 from envdata.ledger import FINISHED, PRUNED, UNLIMITED, Bools, Calls, Costs, Ints, Ledger
 from envdata.live.answers import AnswerBook
 from envdata.live.world import LiveWorld
-from envdata.rules import Course, prune
+from envdata.rules import Course, Settled, prune
 from envdata.traces import TraceLog
 
 ONLY = slice(0, 1)
@@ -77,8 +77,19 @@ class LiveEpisode:
         return None if self._answer < 0 or not self.book.parsed(self._answer) else self.book.texts[self._answer]
 
     def play(self, calls: Calls) -> Played:
-        """Apply one call. Raises CollectError where the model fails; what was decoded until then is counted."""
-        done = several.settle(self.ledger, calls, self.world, self.costs, self._known)
+        """Apply one call. Raises CollectError where the model fails; what was decoded until then is counted.
+
+        Of a call that stands for several, those that came before stay as if they had been made one by one.
+        """
+        try:
+            done = several.settle(self.ledger, calls, self.world, self.costs, self._known)
+        except several.Interrupted as interrupted:
+            self._played(calls, interrupted.course)
+            raise interrupted.cause from None
+        return self._played(calls, done)
+
+    def _played(self, calls: Calls, done: Settled | Course) -> Played:
+        """Give out labels, and write down what was done."""
         course = done if isinstance(done, Course) else None
         settled = done.settled if isinstance(done, Course) else done
         known = self.book.revealed

@@ -89,6 +89,7 @@ def test_the_search_is_shown_against_minutes_too(page: Any) -> None:
     page.select_option("#trajectory-axis", "minutes")
     assert picture(page, "trajectory") != before
     page.click("#trajectory summary")
+    page.wait_for_selector("#trajectory tbody tr")
     assert page.locator("#trajectory tbody tr").count() == 2
 
 

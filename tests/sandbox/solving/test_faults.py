@@ -33,6 +33,10 @@ def test_a_server_that_goes_away_is_an_error_with_what_there_was(solve: Solve, t
     assert fallen.failed_by == "model"
     assert fallen.answer is not None
     assert fallen.cost.decoded > 0
+    # The model went away in the midst of a call that stands for several; those that came before it are told.
+    actions = fallen.trace.column("action").to_pylist()
+    assert actions.count("BRANCH") == 8
+    assert actions[-1] == "FAIL"
 
 
 def test_no_answer_at_all_is_an_error_even_with_the_majority(solve: Solve, toy: Toy) -> None:
