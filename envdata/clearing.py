@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envdata.ledger import Ints, Turns
+from envdata.ledger import Ints, Turns, first_of_each
 
 
 def is_clear(codes: Sequence[int], clear: Sequence[int]) -> bool:
@@ -46,17 +46,18 @@ def reads(turns: Turns, call: Ints, slot: Ints, code: Ints) -> Ints:
 
 def _standings(poll: Ints, code: Ints) -> tuple[Ints, Ints]:
     """The votes of the leading answer and of the second, after each entry; polls follow one another."""
-    votes = _votes(poll * (int(code.max(initial=0)) + 1) + code)
+    key = poll * (int(code.max(initial=0)) + 1) + code
+    votes = _votes(key)
     # Figures of one poll lie above those of the polls before it, so that maxima do not reach across.
     base = poll * (int(votes.max(initial=0)) + 1)
     highest = np.maximum.accumulate(base + votes)
     before = np.maximum(np.concatenate([[0], highest[:-1]]) - base, 0)
     leads = np.flatnonzero(votes > before)
     # Who takes the lead from another leaves it in the second place; who does not lead may be second itself.
-    taken = np.ones(len(leads), bool)
-    taken[1:] = (code[leads[1:]] != code[leads[:-1]]) | (poll[leads[1:]] != poll[leads[:-1]])
+    taken = leads[first_of_each(key[leads])]
     following = votes.copy()
-    following[leads] = np.where(taken, before[leads], 0)
+    following[leads] = 0
+    following[taken] = before[taken]
     return highest - base, np.maximum.accumulate(base + following) - base
 
 
@@ -64,7 +65,7 @@ def _votes(key: Ints) -> Ints:
     """How many entries up to each one have the same key, itself included."""
     order = np.argsort(key, kind="stable")
     ordered = key[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    starts = first_of_each(ordered)
     counts = np.diff(np.append(starts, len(key)))
     votes = np.empty(len(key), np.int64)
     votes[order] = np.arange(len(key)) - starts.repeat(counts) + 1

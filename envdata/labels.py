@@ -6,7 +6,7 @@ Voting needs equality only, and famous answers are known by heart: a controller 
 import numpy as np
 
 from envdata.grid import Grid
-from envdata.ledger import Ints
+from envdata.ledger import Ints, first_of_each
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -53,7 +53,7 @@ class LabelBook:
             if step is not None:
                 by_reveal = np.lexsort((when[reveals], own))
                 distinct, own = distinct[by_reveal], own[by_reveal]
-            starts = np.flatnonzero(np.diff(own, prepend=-1))
+            starts = first_of_each(own)
             counts = np.diff(np.append(starts, len(own)))
             rank = np.arange(len(own)) - np.repeat(starts, counts)
             given = self.revealed[own] + rank

@@ -74,7 +74,7 @@ def foreseeable(ledger: Ledger, calls: Calls) -> Bools:
     possible: Bools = (op == _IN_TURN) | looking & (calls.count > 0)
     rounded = op == _ROUNDS
     room = (ledger.ceiling - ledger.opened)[calls.episode[rounded]]
-    opens = asked.opening + asked.widen * (asked.most - 1)
+    opens = _may_open(asked.opening, asked.widen, asked.most)
     possible[rounded] = (opens == 0) | ((opens <= room) & ~(asked.through & (opens > asked.opening)))
     return possible
 
@@ -98,8 +98,9 @@ def settle(ledger: Ledger, calls: Calls, world: Recorded, costs: Costs, label_of
     parts = [_going(ledger, calls, world, listed, rounded, asked)]
     if not lists.all():
         parts.append(_opened(ledger, calls, opens))
-    if _may_open(asked).any():
-        parts.append(_to_open(ledger, calls, world, asked))
+    more = _may_open(asked["opening"], asked["widen"], asked["most"])
+    if more.any():
+        parts.append(_to_open(ledger, calls, world, asked, more))
     targets = _together(parts)
     if not admitted.all():
         targets = targets.only(admitted[targets.call])
@@ -146,17 +147,20 @@ def _going(
     return _Targets(listed, place, slot, none > 0, none, ledger.depth[place], stride, end, fast)
 
 
-def _may_open(asked: dict[str, Ints]) -> Ints:
-    """(n,) how many branches calls may open in the course of rounds."""
-    most: Ints = asked["opening"] + asked["widen"] * (asked["most"] - 1)
-    return most
+def _may_open(opening: Ints, widen: Ints, most: Ints) -> Ints:
+    """How many branches calls may open in the course of rounds."""
+    return opening + widen * (most - 1)
 
 
-def _to_open(ledger: Ledger, calls: Calls, world: Recorded, asked: dict[str, Ints]) -> _Targets:
-    """The branches that ROUNDS calls may open, some after each round but the last."""
-    most = _may_open(asked)
-    call = np.arange(len(most)).repeat(most)
-    nth = np.arange(len(call)) - (most.cumsum() - most).repeat(most)
+def _spread(counts: Ints) -> tuple[Ints, Ints]:
+    """For each of `counts` entries an owner: who that is, and the how many-th of it the entry is."""
+    owner = np.arange(len(counts)).repeat(counts)
+    return owner, np.arange(len(owner)) - (counts.cumsum() - counts)[owner]
+
+
+def _to_open(ledger: Ledger, calls: Calls, world: Recorded, asked: dict[str, Ints], counts: Ints) -> _Targets:
+    """The branches that ROUNDS calls may open, `counts` of each: before the first round, and after all but the last."""
+    call, nth = _spread(counts)
     episode = calls.episode[call]
     place = episode * ledger.width + np.minimum(ledger.opened[episode] + nth, ledger.width - 1)
     later = nth - asked["opening"][call]
@@ -167,8 +171,7 @@ def _to_open(ledger: Ledger, calls: Calls, world: Recorded, asked: dict[str, Int
 
 def _opened(ledger: Ledger, calls: Calls, counts: Ints) -> _Targets:
     """The branches that BRANCH, READ and IN_TURN calls open, `counts` of each."""
-    call = np.arange(len(counts)).repeat(counts)
-    slot = np.arange(len(call)) - (counts.cumsum() - counts)[call]
+    call, slot = _spread(counts)
     episode = calls.episode[call]
     place = episode * ledger.width + ledger.opened[episode] + slot
     none, one = np.zeros_like(slot), np.ones_like(slot)
@@ -209,8 +212,7 @@ def _stop_at_turns(
     # A branch at its end turns no more; one that is opened shows its first answer when it is.
     until = np.minimum(stop[targets.call] // 2, (targets.ends_at() - 1) // 2)
     looks = np.maximum(0, until - targets.begins + (targets.opened & (targets.end > 1)))
-    at = np.arange(len(looks)).repeat(looks)
-    nth = np.arange(len(at)) - (looks.cumsum() - looks).repeat(looks)
+    at, nth = _spread(looks)
     opened = targets.opened[at]
     # Of one that was open the first look is after a round's steps; of one that is opened, in between.
     depth = np.where(opened, 1 + nth, targets.depth[at] + targets.stride[at] * (nth + 1))
@@ -275,8 +277,7 @@ def _rows(targets: _Targets, taken: Ints, burst: Ints, before: Ints, each: Ints,
 
 def _read(ledger: Ledger, calls: Calls, world: Recorded, turning: Ints, most: Ints) -> Ints:
     """(k,) how many branches IN_TURN calls read, of up to `most`."""
-    call = np.arange(len(turning)).repeat(most)
-    slot = np.arange(len(call)) - (most.cumsum() - most)[call]
+    call, slot = _spread(most)
     episode = calls.episode[turning[call]]
     place = episode * ledger.width + ledger.opened[episode] + slot
     return clearing.reads(calls.turns, call, slot, world.answers(place, world.ends(place)))

@@ -257,13 +257,13 @@ def _course(
 
 def _unfit(ledger: Ledger, calls: Calls, costs: Costs) -> Ints:
     """(n,) why calls that open branches first are refused for those that they list, before anything is done."""
-    rounded = calls.op == _ROUNDS
     refusal = np.zeros(len(calls.op), np.int64)
-    opening = np.flatnonzero(rounded)[calls.rounds.opening > 0]
-    if opening.size:
-        own = only(calls, np.isin(np.arange(len(calls.op)), opening))
-        first = replace(own, op=np.full(len(opening), _CONTINUE))
-        listed = np.arange(len(opening)).repeat(own.count)
+    opening = calls.op == _ROUNDS
+    opening[opening] = calls.rounds.opening > 0
+    if opening.any():
+        own = only(calls, opening)
+        first = replace(own, op=np.full_like(own.op, _CONTINUE))
+        listed = np.arange(len(own.op)).repeat(own.count)
         refusal[opening] = judge(ledger, first, own.op < 0, listed, replace(costs, budget=UNLIMITED))
     return refusal
 

@@ -81,17 +81,19 @@ class Parsed:
         first = np.cumsum(listed) - listed
         count, kept, rounds, turns = self.count.copy(), np.ones(len(self.branch), bool), NO_ROUNDS, NO_TURNS
         if turning.any():
-            most, abreast, afresh = _heads(self.branch, first[turning], IN_TURN_HEAD)
+            head = _heads(first[turning], IN_TURN_HEAD)
+            most, abreast, afresh = self.branch[head]
             own = turning.repeat(listed)
             kept[own] = False
-            own[(first[turning][:, None] + np.arange(IN_TURN_HEAD)).ravel()] = False
+            own[head] = False
             turns = Turns(abreast, afresh != 0, count[turning] - IN_TURN_HEAD, self.branch[own])
             count[turning] = most
         branch = self.branch
         if rounded.any():
-            most, burst, widen, leader, through, opening = _heads(branch, first[rounded], ROUNDS_HEAD)
+            head = _heads(first[rounded], ROUNDS_HEAD)
+            most, burst, widen, leader, through, opening = branch[head]
             count[rounded] -= ROUNDS_HEAD
-            kept[(first[rounded][:, None] + np.arange(ROUNDS_HEAD)).ravel()] = False
+            kept[head] = False
             coded = rounded.repeat(listed)[kept]
             branch = branch[kept]
             fast = (branch[coded] & 1).astype(bool)
@@ -102,9 +104,9 @@ class Parsed:
         return Calls(self.episode, self.op, self.value != 0, count, branch, rounds, turns)
 
 
-def _heads(branch: Ints, first: Ints, size: int) -> Iterator[Ints]:
-    """The entries of their own that the lists of calls begin with, of which the first stand at `first`."""
-    return (branch[first + at] for at in range(size))
+def _heads(first: Ints, size: int) -> Ints:
+    """(size, k) where the entries of their own stand that the lists of k calls begin with, the first at `first`."""
+    return first + np.arange(size)[:, None]
 
 
 def parse(frames: list[Frame], questions: int) -> tuple[Parsed, list[Broken]]:
@@ -224,16 +226,17 @@ def _wrong_asking(columns: Ints, frame_of: Ints, branch: Ints) -> dict[int, str]
         return dict.fromkeys(frame_of[none].tolist(), "a call over no branches")
     listed = np.where(_LISTS[op], count, 0)
     first = np.cumsum(listed) - listed
-    most, burst, widen, leader, through, opening = _heads(branch, first[rounded], ROUNDS_HEAD)
+    most, burst, widen, leader, through, opening = branch[_heads(first[rounded], ROUNDS_HEAD)]
     odd = (most < 1) | (burst < 1) | (widen < 0) | (leader < -1) | (through < 0) | (through > 1)
     odd |= np.maximum.reduce([most, burst, widen, opening]) > MANY
     odd |= (opening < 0) | (count[rounded] - ROUNDS_HEAD + opening < 1)
     why = dict.fromkeys(frame_of[rounded][odd].tolist(), "rounds that cannot be taken")
     if turning.any():
-        most, abreast, afresh = _heads(branch, first[turning], IN_TURN_HEAD)
+        head = _heads(first[turning], IN_TURN_HEAD)
+        most, abreast, afresh = branch[head]
         odd = (most < 1) | (abreast < 1) | (afresh < 0) | (afresh > 1) | (np.maximum(most, abreast) > MANY)
         clear = turning.repeat(listed)
-        clear[(first[turning][:, None] + np.arange(IN_TURN_HEAD)).ravel()] = False
+        clear[head] = False
         never = frame_of.repeat(listed)[clear & (branch < 1)]
         why |= dict.fromkeys([*frame_of[turning][odd].tolist(), *never.tolist()], "reads that cannot be made")
     return why

@@ -135,8 +135,9 @@ def _of_rounds(which: Ints, rows: Ints, played: Played, course: Course) -> _Deta
     settled, n = played.settled, len(course.taken)
     call, slot = settled.call[rows], course.slot[rows]
     starts = first_of_each(call * (int(slot.max(initial=0)) + 1) + slot)
-    ends = rows[np.append(starts, len(rows))[1:] - 1]
-    shown = np.diff(np.append(starts, len(rows)))
+    bounds = np.append(starts, len(rows))
+    ends = rows[bounds[1:] - 1]
+    shown = np.diff(bounds)
     if not settled.revealed.all():
         shown = np.add.reduceat(settled.revealed[rows].astype(np.int64), starts) if starts.size else starts
     branches = np.stack([shown, settled.depth[ends]], axis=1).ravel()

@@ -197,8 +197,8 @@ class Episode:
                 label = next((at for at, answer in enumerate(known) if answer is leader), -1)
             if label < 0:
                 raise ValueError(f"{leader!r} is not an answer of this episode")
-        asked = [min(int(most), _MANY), min(int(burst), _MANY), min(int(widen), _MANY), label, int(through_ends)]
-        asked.append(min(int(opening), _MANY))
+        most, burst, widen, opening = (min(int(number), _MANY) for number in (most, burst, widen, opening))
+        asked = [most, burst, widen, label, int(through_ends), opening]
         if label < 0:
             asked += [branch.index << 1 for branch in listed]
         else:

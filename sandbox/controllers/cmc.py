@@ -45,7 +45,7 @@ class ConfidenceMomentum(Controller):
         against = [0] * episode.open_slots
         trend = Trend(knobs["ema_alpha"], knobs["ema_window"])
         while (live or opening) and trend.rounds < MAX_ROUNDS:
-            leader = pool.winner if trend.rounds >= knobs["warm_up"] else None
+            leader = self._leader(trend, pool)
             if leader is not None and not opening:
                 live = self._abandon(episode, live, leader, against)
             began, known = trend.rounds, len(episode.branches)
@@ -100,6 +100,10 @@ class ConfidenceMomentum(Controller):
             return pool.winner
         return majority(branch.answer for branch in episode.branches if not branch.pruned)
 
+    def _leader(self, trend: "Trend", pool: "Pool") -> Answer | None:
+        """Whom branches are measured against in the round that comes next; nobody before the warm-up is over."""
+        return pool.winner if trend.rounds >= self.knobs["warm_up"] else None
+
     def _abandon(self, episode: Episode, live: list[Branch], leader: Answer, against: list[int]) -> list[Branch]:
         """Count disagreement, and prune those that have disagreed for long; two live branches stay."""
         patience = self.knobs["abandon_patience"]
@@ -119,8 +123,8 @@ class ConfidenceMomentum(Controller):
 
     def _abandons(self, trend: "Trend", pool: "Pool", live: list[Branch], against: list[int]) -> bool:
         """Whether the next round may begin with abandoning."""
-        leader, patience = pool.winner, self.knobs["abandon_patience"]
-        if leader is None or trend.rounds < self.knobs["warm_up"]:
+        leader, patience = self._leader(trend, pool), self.knobs["abandon_patience"]
+        if leader is None:
             return False
         return any(branch.answer is not leader and against[branch.index] + 1 >= patience for branch in live)
 
