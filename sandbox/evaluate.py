@@ -4,17 +4,13 @@ Each job is a process that holds a sandbox of its own for the candidate at hand 
 gold answer leaves these processes, and no model is called.
 """
 
-import contextlib
 import multiprocessing
-import multiprocessing.connection
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -23,12 +19,10 @@ from envdata.traces import SCHEMA as TRACE
 from sandbox.backends.choose import make_backend
 from sandbox.candidate import Candidate
 from sandbox.host import CandidateFailed
+from sandbox.jobs import begin_job, cores_for
 from sandbox.playing import Player, Repeat, Settings, describe
 from sandbox.results import EPISODES, group_table
 from sandbox.status import Status
-
-if TYPE_CHECKING:
-    from multiprocessing.sharedctypes import Synchronized
 
 CHUNK = 200
 """Repeats that one job takes on at a time; each time it starts a sandbox."""
@@ -212,9 +206,9 @@ class _Processes:
     def submit(self, chunk: Chunk, sandbox: str, settings: Settings) -> "Future[list[Played]]":
         if self._executor is None:
             spawn = multiprocessing.get_context("spawn")
-            shared = (spawn.Value("i", 0), _cores(self._jobs))
+            shared = (spawn.Value("i", 0), cores_for(self._jobs))
             self._executor = ProcessPoolExecutor(
-                self._jobs, mp_context=spawn, initializer=_begin_job, initargs=shared
+                self._jobs, mp_context=spawn, initializer=begin_job, initargs=shared
             )  # fmt: skip
         return self._executor.submit(play_chunk, chunk, sandbox, settings)
 
@@ -222,42 +216,6 @@ class _Processes:
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
-
-
-def _cores(jobs: int) -> list[int]:
-    """The cores that jobs keep to, one each; none where there are more cores than jobs.
-
-    A job's host and its workers act in turn. On one core they find one another's data in its caches, and jobs that fill
-    all cores take nothing from one another by staying where they are. With cores to spare the system knows better.
-    """
-    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    return allowed if len(allowed) <= jobs else []
-
-
-def _begin_job(begun: "Synchronized[int]", cores: Sequence[int]) -> None:
-    """Make a job's process, of which so many have `begun`, end with its parent and keep to its core."""
-    _end_with_parent()
-    if cores:
-        with begun.get_lock():
-            core = cores[begun.value % len(cores)]
-            begun.value += 1
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, {core})
-
-
-def _end_with_parent() -> None:
-    """End this job's process, and its sandbox with it, when the one that started it is gone, even by SIGKILL.
-
-    A pool's process waits for work on a pipe that its siblings hold open too: by itself it would wait for ever.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_wait_and_exit, args=(parent.sentinel,), daemon=True).start()
-
-
-def _wait_and_exit(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
 
 
 def _chunks(plans: Sequence[Plan], jobs: int) -> Iterator[Chunk]:

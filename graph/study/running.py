@@ -1,9 +1,6 @@
 """Carrying a study out: its runs in processes of their own, several at once, gone on with where they were stopped."""
 
 import multiprocessing
-import multiprocessing.connection
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, fields
@@ -12,6 +9,7 @@ from pathlib import Path
 from graph.folder import RunFolder
 from graph.settings import Pinned, RunError, RunSettings
 from graph.study.plan import Plan, Planned
+from sandbox.jobs import end_with_parent
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ def carry_out(plan: Plan, folder: Path, say: Say) -> list[Outcome]:
     spawn = multiprocessing.get_context("spawn")
     workers = min(plan.at_once, max(1, len(waiting)))
     # A process a run: what one leaves behind in its memory is no other's.
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_parent, max_tasks_per_child=1) as pool:
         started: dict[Future[str | None], Planned] = {
             pool.submit(_run, run_folder(folder, planned).path, planned.settings, plan): planned for planned in waiting
         }
@@ -110,15 +108,3 @@ def _run(path: Path, settings: RunSettings, plan: Plan) -> str | None:
         if tracker is not None:
             tracker.close(complete=complete)
     return None
-
-
-def _end_with_parent() -> None:
-    """End this process when the study's is gone, even by SIGKILL; a pool's process would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_wait_and_exit, args=(parent.sentinel,), daemon=True).start()
-
-
-def _wait_and_exit(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
