@@ -215,9 +215,9 @@ class Episodes:
         """How an answer code of the episode's question is spelt."""
         return self.grid.arrays.answer_text(int(self._question[episode]), code)
 
-    def recorded_branch(self, place: int) -> int:
-        """The grid's number of the branch at a place of the ledger."""
-        return self._world.recorded_branch(place)
+    def recorded_branches(self, places: slice) -> list[int]:
+        """Which recorded branches of its question are at an episode's places of the ledger."""
+        return self._world.recorded_branches(places)
 
     def result(self, group: int) -> GroupResult:
         """How the group's episodes ended."""

@@ -45,9 +45,11 @@ class ReplayWorld:
         self._last[whole] = self._arrays.intervals[branch]
         np.subtract(self._arrays.first_answer[branch], 1, out=self._answers[whole])
 
-    def recorded_branch(self, place: int) -> int:
-        """The grid's number of the branch at a place."""
-        return int(self._branch[place])
+    def recorded_branches(self, places: slice) -> list[int]:
+        """By place, the branch that is there, as its question numbers them."""
+        question = places.start // self._width % len(self._arrays.question_texts)
+        own: list[int] = (self._branch[places] - self._arrays.first_branch[question]).tolist()
+        return own
 
     def decode(self, places: Ints, depth: Ints, charged: Ints, to_end: Bools) -> Decoded:
         """Go on by one interval, or to the end where `to_end`."""

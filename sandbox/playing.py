@@ -247,7 +247,7 @@ class Player:
         self._last = None
         for group, reply in replies.items():
             self._last = frames[group][0]
-            host.reply(self._last, reply, () if seals is None else seals.outgoing.get(group, ()))
+            host.reply(self._last, reply, () if seals is None else seals.outgoing(group))
         if seals is not None:
             seals.sent()
 
@@ -288,7 +288,7 @@ class Player:
             episodes.fail(episode, status, why)
         start = group * episodes.questions
         if self._sealer is not None:
-            self._sealer.forget(range(start, start + episodes.questions))
+            self._sealer.end(group)
         trace = episodes.traces.take(slice(start, start + episodes.questions)) if task.repeat.traced else None
         return PlayedRepeat(task.repeat, episodes.result(group), trace)
 

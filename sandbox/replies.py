@@ -13,6 +13,7 @@ from envdata.ledger import Bools, Calls, Floats, Ints, first_of_each
 from envdata.rules import Course
 from sandbox.frames import Frame
 from sandbox.inside.wire import FINISHED, IN_TURN_TOLD, PARSED, REPLY, ROUNDS_TOLD, ROUNDS_TOLD_HEAD, SEALED
+from sandbox.sealing import Handed
 from sandbox.table import Table
 
 _BRANCH, _CONTINUE = int(Op.BRANCH), int(Op.CONTINUE)
@@ -38,11 +39,11 @@ class _Told(NamedTuple):
 
 def replies_to(
     episodes: Table, frames: list[Frame], frame_of: Ints, calls: Calls, played: Played, show_answers: bool,
-    handed: Mapping[int, list[int]],
+    handed: Mapping[int, Handed],
 ) -> dict[int, bytes]:  # fmt: skip
     """One reply a frame that has calls to be answered, by group; `frame_of` says which frame a call is of.
 
-    `handed` has, by episode, the branches that go along sealed.
+    `handed` has, by episode, the branches that come sealed, and the pipes that they are in.
     """
     n = len(calls.op)
     told = _told(calls, played)

@@ -53,7 +53,8 @@ def _apply_others(episodes: Table, frames: list[Frame], parsed: Parsed, seals: S
     if taken.size:
         wrong = _TAKES_NOTHING if seals is None else seals.take(parsed.only(taken))
         broken += [broken_by(frames[parsed.frame[at]], "what cannot have been taken") for at in taken[wrong].tolist()]
-    lying = set() if seals is None else seals.lying(parsed.episode[(parsed.op == _ANSWER) | (parsed.op == _FAIL)])
+    ended = parsed.episode[(parsed.op == _ANSWER) | (parsed.op == _FAIL)]
+    lying = set() if seals is None else seals.settle(ended)
     prunes = np.flatnonzero(parsed.op == _PRUNE)
     if prunes.size:
         refusals = episodes.prune(parsed.episode[prunes], parsed.value[prunes])

@@ -5,12 +5,10 @@ host has answered the frame in which the actions of all episodes travel together
 """
 
 import json
-import os
 import random
 import socket
 import sys
 from array import array
-from collections import deque
 from collections.abc import Callable
 from types import CodeType, ModuleType
 from typing import Any, Protocol
@@ -86,9 +84,9 @@ class _Hub:
         self._spelling: dict[tuple[int, int], str] = {}
         self._hub = getcurrent()
         self._sealed: dict[int, dict[int, int]] = {}
-        self._arrived: deque[int] = deque()
-        """Descriptors that came with a reply."""
-        self._receive = _receiving(channel, self._arrived) if job.get("sealed") else None
+        self._pipes: list[int] = []
+        """Descriptors that came with replies, of the pipes that sealed branches are in."""
+        self._receive = _receiving(channel, self._pipes) if job.get("sealed") else None
 
     def call(self, episode: int, op: int, probe: bool, count: int, branches: list[int]) -> Reply:
         self._calls.fromlist([episode, op, probe, count])
@@ -136,7 +134,7 @@ class _Hub:
             served, self._waiting = self._waiting, []
             for episode, label, spelling in reply.texts:
                 if label == wire.SEALED:
-                    self._sealed[episode].update((branch, self._arrived.popleft()) for branch in spelling)
+                    self._sealed[episode].update((branch, self._pipes[pipe]) for branch, pipe in spelling)
                 else:
                     self._spelling[episode, label] = spelling
             rows = reply.rows
@@ -163,15 +161,14 @@ class _Hub:
         except BaseException as error:
             return self._fail(number, Status.EXCEPTION, describe_error(error))
         finally:
-            for descriptor in self._sealed.pop(number, {}).values():
-                os.close(descriptor)
+            self._sealed.pop(number, None)
         return self._calls.extend((number, Op.ANSWER, -1 if label is None else label, 0))
 
     def _fail(self, number: int, status: Status, why: str) -> None:
         self.post(number, Op.FAIL, status, why)
 
 
-def _receiving(channel: int, arrived: "deque[int]") -> Callable[[int, int], bytes]:
+def _receiving(channel: int, arrived: list[int]) -> Callable[[int, int], bytes]:
     """What reads from the channel, and keeps the descriptors that come along in `arrived`."""
     # All told: it would ask the kernel otherwise, which is refused to workers.
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=channel)

@@ -5,14 +5,13 @@ method here is one or more of our actions, charged by the host; nothing is known
 the file's `OptimalController`, made with `config={"beta": β}`.
 """
 
-import os
 from os import read
 from types import ModuleType
 from typing import Any
 
 from envdata.actions import Op, Refusal
 from sandbox.inside.errors import Broken, safely
-from sandbox.inside.wire import FINISHED, RECORD
+from sandbox.inside.wire import FINISHED, RECORD, RECORD_TEXT
 from sandbox.link import Link, Reply
 from sandbox.status import Status
 
@@ -20,6 +19,8 @@ CONTROLLER = "OptimalController"
 
 NO_ANSWER = ("", "None")
 """Strings that a controller returns for want of an answer."""
+
+_RECORD = RECORD.size
 
 
 class ReleaseQuestion:
@@ -35,41 +36,70 @@ class ReleaseQuestion:
         """Spellings by label."""
         self._labels: dict[str, int] = {}
         self._costs: list[int] = []
-        """Tokens by branch, in the order of opening."""
+        """Tokens by branch, in the order of opening; `_counted` says of which intervals."""
         self._sealed = link.sealed(number)
+        """By branch, what sealed ones are taken from that are not open."""
+        self._open: dict[int, int] = {}
+        """By branch, what sealed ones are taken from that are open, and not at their ends."""
         self._taken: list[int] = []
-        """What was taken and not told yet."""
-        self._ends: dict[int, tuple[str, int]] = {}
-        """Of sealed branches that were read to their ends: the final answers, and what their last intervals cost."""
-        self._records: dict[bytes, tuple[int, str, int]] = {}
-        """What records say that were read before, for many say the same: the cost, the answer and whether it ends."""
-        self.probe_freq = interval
+        """The branches that intervals were taken from, in order."""
+        self._told = self._counted = 0
+        """Of how many of them the host was told, and how many are counted in `_costs`, as intervals of Δ tokens."""
+        self._ends: dict[int, tuple[int, tuple[str, bool]]] = {}
+        """Of sealed branches that were read to their ends, what their last records say: the cost, and what is shown."""
+        self._records: dict[bytes, tuple[int | None, tuple[str, bool]]] = {}
+        """What records say that were read before, for many say the same: the cost, None for a whole interval of Δ
+        tokens, and what is shown."""
+        self._interval = self.probe_freq = interval
         """Δ, in tokens."""
         self.question = question
 
     def probe_new(self) -> tuple[str, int, bool]:
         """Open a branch through its first interval: (answer, index, is_finish). ValueError if none is left."""
         index = len(self._costs)
-        if index in self._sealed:
+        descriptor = self._sealed.pop(index, None)
+        if descriptor is not None:
+            self._open[index] = descriptor
             self._costs.append(0)
-            answer, finished = self._take(index)
+            answer, finished = self.probe_more(index)
         else:
             reply = self._call(Op.BRANCH, True, [])
             if reply[0]:
                 raise ValueError("no branch is left to open")
             self._costs.append(0)
             answer, finished = self._seen(index, reply)
+            descriptor = self._sealed.pop(index, None)
+            if descriptor is not None:
+                self._open[index] = descriptor
         return answer, index, finished
 
     def probe_more(self, index: int) -> tuple[str, bool]:
         """Advance a branch by an interval: (answer, is_finish). A finished one is charged its last interval again."""
-        if index in self._sealed and index < len(self._costs):
-            return self._take(index)
+        # A controller's innermost step: everything here is done once an interval.
+        try:
+            descriptor = self._open[index]
+        except KeyError:
+            return self._further(index)
+        record = read(descriptor, _RECORD)
+        self._taken.append(index)
+        try:
+            cost, shown = self._records[record]
+        except KeyError:
+            cost, shown = self._first_read(descriptor, record)
+        if cost is not None:
+            self._costs[index] += cost - self._interval
+            if shown[1]:
+                self._ends[index] = cost, shown
+                del self._open[index]
+        return shown
+
+    def _further(self, index: int) -> tuple[str, bool]:
+        """Advance a branch that is not sealed, or at its end."""
         if index in self._ends:
-            answer, cost = self._ends[index]
+            cost, shown = self._ends[index]
             self._taken.append(index)
-            self._costs[index] += cost
-            return answer, True
+            self._costs[index] += cost - self._interval
+            return shown
         reply = self._call(Op.CONTINUE, True, [index])
         if reply[0]:
             raise IndexError(f"branch {index}: {Refusal(reply[0]).name.lower()}")
@@ -87,42 +117,42 @@ class ReleaseQuestion:
 
     def get_seq_and_total_tokens(self) -> tuple[int, int]:
         """The longest branch so far, and all of them together, in tokens."""
-        return max(self._costs, default=0), sum(self._costs)
+        costs = self._count()
+        return max(costs, default=0), sum(costs)
 
     def get_cost_per_branch_active(self) -> list[int]:
         """What each opened branch has cost, in tokens, in the order of opening."""
-        return list(self._costs)
+        return list(self._count())
 
     def tell(self) -> None:
         """Tell what was taken."""
-        if self._taken:
-            self._link.tell(self._number, self._taken)
-            self._taken = []
+        if self._told < len(self._taken):
+            self._link.tell(self._number, self._taken[self._told :])
+            self._told = len(self._taken)
 
     def _call(self, op: Op, probe: bool, branches: list[int]) -> Reply:
         self.tell()
         return self._link.call(self._number, op, probe, 1, branches)
 
-    def _take(self, index: int) -> tuple[str, bool]:
-        """Take the next interval of a sealed branch."""
-        # A controller's innermost step: everything here is done once an interval.
-        record = read(self._sealed[index], RECORD.size)
-        cost, answer, finished = self._records.get(record) or self._first_read(record)
-        self._taken.append(index)
-        self._costs[index] += cost
-        if finished:
-            self._ends[index] = answer, cost
-            os.close(self._sealed.pop(index))
-            return answer, True
-        return answer, False
+    def _count(self) -> list[int]:
+        """What each branch has cost. Counted when it is asked for, for few controllers ask at every step."""
+        costs, interval = self._costs, self._interval
+        for index in self._taken[self._counted :]:
+            costs[index] += interval
+        self._counted = len(self._taken)
+        return costs
 
-    def _first_read(self, record: bytes) -> tuple[int, str, int]:
+    def _first_read(self, descriptor: int, record: bytes) -> tuple[int | None, tuple[str, bool]]:
+        """What a record says that was not read before; the rest of a long answer follows it."""
         cost, finished, size, text = RECORD.unpack(record)
-        answer = text[:size].decode()
+        answer = (text[:size] if size <= RECORD_TEXT else text + read(descriptor, size - RECORD_TEXT)).decode()
         if answer not in self._labels:
             self._met(answer)
-        self._records[record] = cost, answer, finished
-        return cost, answer, finished
+        usual = not finished and cost == self._interval
+        said = None if usual else cost, (answer, finished != 0)
+        if size <= RECORD_TEXT:
+            self._records[record] = said
+        return said
 
     def _met(self, answer: str) -> None:
         self._labels[answer] = len(self._texts)
@@ -130,7 +160,7 @@ class ReleaseQuestion:
 
     def _seen(self, index: int, reply: Reply) -> tuple[str, bool]:
         _, tokens, special, (labels, confidences, details, flags) = reply
-        self._costs[index] += tokens - sum(self._costs)
+        self._costs[index] += tokens - sum(self._count())
         label = next(labels)
         if confidences is not None:
             next(confidences)

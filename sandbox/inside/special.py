@@ -7,7 +7,7 @@ fork, the rest as it is asked for. So every value is SciPy's own, to the last bi
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from typing import Any
 
@@ -17,17 +17,17 @@ LARGEST_SUM = 132
 _SCALARS = (int, float)
 
 
-def install() -> None:
-    """Put the fast path over those of SciPy's modules that are imported."""
+def install(names: Container[str]) -> None:
+    """Put the fast path over those of SciPy's functions that are imported and among the `names` of a candidate."""
     stats = sys.modules.get("scipy.stats")
     if stats is not None:
         distribution = type(stats.beta)
-        for name in ("cdf", "sf"):
+        for name in filter(names.__contains__, ("cdf", "sf")):
             original = getattr(distribution, name)
             setattr(distribution, name, _method(original, _table(0, partial(original, stats.beta, 0.5))))
     special = sys.modules.get("scipy.special")
     if special is not None:
-        for name in ("betainc", "betaincc"):
+        for name in filter(names.__contains__, ("betainc", "betaincc")):
             original = getattr(special, name, None)
             if original is not None:
                 setattr(special, name, _function(original, _table(2, _at_half(original))))

@@ -43,13 +43,15 @@ IN_TURN_HEAD = 3
 """Entries that the list of an IN_TURN call begins with."""
 ROUNDS_TOLD, IN_TURN_TOLD = -2, -3
 """What stands in the place of a plain call's number of details."""
-RECORD = struct.Struct("<iBB122s")
-"""One interval of a sealed branch: its cost, 1 for the branch's last, the size of its answer's text, and the text."""
-RECORD_TEXT = 122
-"""Bytes of an answer's text in a record at most."""
+RECORD = struct.Struct("<iBH9s")
+"""One interval of a sealed branch: its cost, 1 for the branch's last, the bytes of its answer's text, and the first of
+them. What a record has no room for follows it."""
+RECORD_TEXT = 9
+"""Bytes of an answer's text that a record has room for."""
 SEALED = -1
-"""In the place of a label among a reply's texts: in the place of the spelling are the branches that come sealed, whose
-pipes' reading ends travel with the reply, in the order in which they are named."""
+"""In the place of a label among a reply's texts: in the place of the spelling are the branches that come sealed, each
+with the number of the pipe that it is in. Pipes are numbered in the order in which their reading ends arrive, which
+travel with replies."""
 MANY = 1 << 30
 """More branches, rounds or intervals than any world has, and few enough for the wire."""
 

@@ -267,7 +267,7 @@ def _preload(code: CodeType) -> None:
             # One that is not installed is the candidate's own import error, later.
             with contextlib.suppress(ImportError):
                 __import__(module)
-    special.install()
+    special.install(names)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from sandbox import sealing
 from sandbox.candidate import Candidate
 from sandbox.evaluate import Evaluation, Evaluator, Plan
 from sandbox.inside.wire import RECORD
+from sandbox.pipes import Pipes
 from sandbox.playing import Settings
 from sandbox.sealing import Sealer
 from tests import grids
@@ -68,8 +69,8 @@ def _play(
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    # A text that no record has room for, and one that is longer in bytes than in letters.
-    answers = ("1", "2", "1", "ERR", "x" * 200, "½" * 60)
+    # Texts that a record has just room for, and has none; one is longer in bytes than in letters, one than any pipe.
+    answers = ("1", "2", "1", "ERR", "123456789", "1234567890", "x" * 200, "½" * 60, "2", "1", "x" * 70_000)
     rows = grids.random_rows(random.Random(5), questions=12, branches=(3, 14), intervals=9, answers=answers)
     return grids.write(tmp_path / "random.parquet", rows)
 
@@ -81,10 +82,12 @@ def test_sealed_branches_are_what_they_would_be_one_by_one(
 ) -> None:
     terms = Terms(max_branches=1 << 20, repeats_last=True, probe_cost=probe_cost)
     handed = []
-    seal = Sealer._seal
-    monkeypatch.setattr(Sealer, "_seal", lambda *its: handed.append(seal(*its)) or handed[-1])
+    fill = Pipes.fill
+    monkeypatch.setattr(Pipes, "fill", lambda *its: handed.append(fill(*its)) or handed[-1])
     sealed = _play(WANDERER, path, beta=beta, terms=terms)
-    assert sum(end is not None for end in handed) > 50
+    assert sum(pipe is not None for pipe in handed) > 50
+    # Pipes are used again.
+    assert len(set(handed)) < len(handed) / 2
     assert None in handed
     monkeypatch.setattr(sealing, "suits", lambda terms: False)
     apart = _play(WANDERER, path, beta=beta, terms=terms)
@@ -95,8 +98,9 @@ def test_sealed_branches_are_what_they_would_be_one_by_one(
 
 def test_few_files_are_no_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = _play(WANDERER, path)
-    monkeypatch.setattr(sealing, "MOST", 2)
-    assert _play(WANDERER, path).episodes.equals(whole.episodes)
+    with monkeypatch.context() as few:
+        few.setattr(sealing, "MOST", 2)
+        assert _play(WANDERER, path).episodes.equals(whole.episodes)
     make, made = os.pipe2, []
 
     def pipe2(flags: int) -> tuple[int, int]:
@@ -199,46 +203,59 @@ def worked(tmp_path: Path) -> Episodes:
     return episodes
 
 
-def _open(episodes: Episodes, sealer: Sealer, op: Op = Op.BRANCH) -> list[int]:
-    calls = to_calls([Call(0, op, 1)])
-    return sealer.hand_out(calls, episodes.play(calls)).get(0, [])
+def _open(episodes: Episodes, sealer: Sealer, op: Op = Op.BRANCH, episode: int = 0) -> dict[int, int]:
+    """By branch that comes sealed, the pipe that it is in."""
+    calls = to_calls([Call(episode, op, 1)])
+    return dict(sealer.hand_out(calls, episodes.play(calls)).get(episode, []))
 
 
 def test_what_is_taken_has_to_be_what_is_told(worked: Episodes) -> None:
+    """The pipes of an episode that told what it took serve the next."""
     sealer = Sealer(worked)
-    branches = _open(worked, sealer)
-    ends = dict(zip(branches, sealer.outgoing[0], strict=True))
     # The worked grid's first branch, Δ = 10: 5, 7 and then 7 at its end, 25 tokens long; the third has no interval.
-    assert branches[:2] == [0, 1]
-    nobody = set[int]()
-    everybody = np.array([0])
-    assert sealer.lying(everybody) == nobody
-    first = RECORD.unpack(os.read(ends[0], RECORD.size))
+    pipes = _open(worked, sealer)
+    assert list(pipes)[:2] == [0, 1]
+    ends = list(sealer.outgoing(0))
+    first = RECORD.unpack(os.read(ends[pipes[0]], RECORD.size))
     assert (first[0], first[1], first[3][: first[2]]) == (10, 0, b"7")
-    assert sealer.lying(everybody) == {0}
-    assert not worked.take(everybody, np.array([1]), np.array([0])).any()
-    assert sealer.lying(everybody) == nobody
-    # Telling more than was taken is a lie, too; a part of a record is the whole of it.
-    worked.take(everybody, np.array([1]), np.array([1]))
-    assert sealer.lying(everybody) == {0}
-    assert len(os.read(ends[1], 1)) == 1
-    assert sealer.lying(everybody) == nobody
-    assert worked.ledger.tokens[0] == 30
-    os.read(ends[1], RECORD.size)
+    assert not worked.take(np.array([0]), np.array([1]), np.array([0])).any()
+    assert sealer.settle(np.array([0])) == set()
+    with pytest.raises(BlockingIOError):
+        os.read(ends[pipes[1]], 1)
+    again = _open(worked, sealer, episode=1)
+    assert set(again.values()) <= set(pipes.values())
+    assert sealer.outgoing(0) == ends
+    sealer.close()
+
+
+@pytest.mark.parametrize("taken", [1, RECORD.size])
+def test_taking_without_telling_is_charged_and_a_part_as_the_whole(worked: Episodes, taken: int) -> None:
+    sealer = Sealer(worked)
+    pipe = _open(worked, sealer)[1]
+    assert len(os.read(sealer.outgoing(0)[pipe], taken)) == taken
+    assert sealer.settle(np.array([0])) == {0}
     sealer.charge(0)
-    assert worked.ledger.tokens[0] == 40
-    assert sealer.lying(everybody) == nobody
+    assert worked.ledger.tokens[0] == 20
+    sealer.close()
+
+
+def test_telling_more_than_was_taken_is_a_lie(worked: Episodes) -> None:
+    sealer = Sealer(worked)
+    assert 1 in _open(worked, sealer)
+    worked.take(np.array([0]), np.array([1]), np.array([1]))
+    assert sealer.settle(np.array([0])) == {0}
+    before = int(worked.ledger.tokens[0])
+    sealer.charge(0)
+    assert worked.ledger.tokens[0] == before
     sealer.close()
 
 
 def test_a_branch_that_is_read_whole_in_another_way_is_not_to_be_taken_from(worked: Episodes) -> None:
     sealer = Sealer(worked)
-    branches = _open(worked, sealer)
-    ends = dict(zip(branches, sealer.outgoing[0], strict=True))
-    assert _open(worked, sealer, Op.READ) == []
-    assert sealer.lying(np.array([0])) == set()
-    os.read(ends[1], RECORD.size)
-    assert sealer.lying(np.array([0])) == {0}
+    pipes = _open(worked, sealer)
+    assert _open(worked, sealer, Op.READ) == {}
+    os.read(sealer.outgoing(0)[pipes[1]], RECORD.size)
+    assert sealer.settle(np.array([0])) == {0}
     before = int(worked.ledger.tokens[0])
     sealer.charge(0)
     assert worked.ledger.tokens[0] == before
