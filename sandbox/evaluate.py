@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from envdata.episodes import GroupResult
 from envdata.grid import Grid
 from envdata.traces import SCHEMA as TRACE
 from sandbox.backends.choose import make_backend
@@ -21,7 +22,7 @@ from sandbox.candidate import Candidate
 from sandbox.host import CandidateFailed
 from sandbox.jobs import begin_job, cores_for
 from sandbox.playing import Player, Repeat, Settings, describe
-from sandbox.results import EPISODES, group_table
+from sandbox.results import Group, episode_table
 from sandbox.status import Status
 
 CHUNK = 200
@@ -88,15 +89,14 @@ class Chunk:
     plan: int
     candidate: Candidate
     grid: str
-    ignores_beta: bool
     failed: tuple[Status, str] | None
     repeats: tuple[Repeat, ...]
     file: str | None = None
     """Where the grid is read from, if not by its name: on another machine it lies elsewhere."""
 
 
-Played = tuple[Repeat, pa.Table, pa.Table | None]
-"""A repeat, its episodes and its trace."""
+Played = tuple[Repeat, GroupResult, pa.Table | None]
+"""A repeat, how its episodes ended, and its trace."""
 
 
 class Farm(Protocol):
@@ -158,21 +158,21 @@ class Evaluator:
         sizes = {grid: len(_grid(grid).questions) for grid in dict.fromkeys(chunk.grid for chunk in chunks)}
         total = sum(len(chunk.repeats) * sizes[chunk.grid] for chunk in chunks)
         done = 0
-        parts: list[tuple[tuple[int, str, float, int], pa.Table, pa.Table | None]] = []
+        parts: list[tuple[tuple[int, str, float, int], Group, pa.Table | None]] = []
         for chunk, played in self._play(chunks):
             plan = plans[chunk.plan]
-            for repeat, episodes, trace in played:
+            for repeat, result, trace in played:
                 beta = None if plan.betas is None else repeat.beta
-                key = (chunk.plan, chunk.grid, repeat.beta, repeat.number)
-                parts.append((key, episodes, _located(trace, plan.candidate.label, chunk.grid, beta, repeat.number)))
+                group = Group(plan.candidate.label, chunk.grid, beta, repeat.number, result)
+                parts.append(((chunk.plan, chunk.grid, repeat.beta, repeat.number), group, _located(trace, group)))
                 done += sizes[chunk.grid]
                 if progress is not None:
                     progress(done, total)
         rank = {(i, grid): n for i, plan in enumerate(plans) for n, grid in enumerate(plan.grids)}
         parts.sort(key=lambda part: (part[0][0], rank[part[0][:2]], part[0][2], part[0][3]))
-        episodes = pa.concat_tables([part[1] for part in parts] or [EPISODES.empty_table()]).unify_dictionaries()
         traces = pa.concat_tables([part[2] for part in parts if part[2] is not None] or [TRACES.empty_table()])
-        return Evaluation(episodes.combine_chunks(), traces.unify_dictionaries().combine_chunks())
+        episodes = episode_table([part[1] for part in parts])
+        return Evaluation(episodes, traces.unify_dictionaries().combine_chunks())
 
     def _play(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Iterable["Played"]]]:
         farm = self._farm
@@ -233,7 +233,7 @@ def _chunks(plans: Sequence[Plan], jobs: int) -> Iterator[Chunk]:
             size = min(CHUNK, -(-len(every) // jobs))
             count = -(-len(every) // size)
             for share in range(count):
-                yield Chunk(number, plan.candidate, grid, plan.betas is None, plan.failed, tuple(every[share::count]))
+                yield Chunk(number, plan.candidate, grid, plan.failed, tuple(every[share::count]))
 
 
 def play_chunk(chunk: Chunk, sandbox: str, settings: Settings) -> list[Played]:
@@ -244,10 +244,7 @@ def play_chunk(chunk: Chunk, sandbox: str, settings: Settings) -> list[Played]:
 def _play_repeats(chunk: Chunk, sandbox: str, settings: Settings) -> Iterator[Played]:
     player = Player(make_backend(sandbox), chunk.candidate, _grid(chunk.file or chunk.grid), settings)
     for played in player.play(chunk.repeats) if chunk.failed is None else player.refuse(chunk.repeats, *chunk.failed):
-        repeat = played.repeat
-        beta = None if chunk.ignores_beta else repeat.beta
-        table = group_table(chunk.candidate.label, chunk.grid, beta, repeat.number, played.result)
-        yield repeat, table, played.trace
+        yield played.repeat, played.result, played.trace
 
 
 @lru_cache(maxsize=16)
@@ -255,14 +252,13 @@ def _grid(path: str) -> Grid:
     return Grid.load(Path(path))
 
 
-def _located(trace: pa.Table | None, controller: str, grid: str, beta: float | None, repeat: int) -> pa.Table | None:
+def _located(trace: pa.Table | None, group: Group) -> pa.Table | None:
     if trace is None:
         return None
-    n = trace.num_rows
     columns = [
-        pa.array([controller] * n, pa.string()),
-        pa.array([grid] * n, pa.string()),
-        pa.array([beta] * n, pa.float64()),
-        pa.array([repeat] * n, pa.int32()),
-    ]
+        pa.repeat(pa.scalar(value, TRACES.field(name).type), trace.num_rows)
+        for name, value in (
+            ("controller", group.controller), ("grid", group.grid), ("beta", group.beta), ("repeat", group.repeat)
+        )
+    ]  # fmt: skip
     return pa.table([*columns, *trace.columns], schema=TRACES)

@@ -11,7 +11,7 @@ from envdata.grid import Grid
 from sandbox.inside.wire import RECORD, RECORD_TEXT
 
 KEPT = 256
-"""Questions whose records are kept at most; they are made again in a millisecond."""
+"""Questions whose records are kept at most; they are made again in a fraction of a millisecond."""
 LONGEST = (1 << 16) - 1
 """Bytes of an answer that a record can tell of, and more than a pipe holds beside it."""
 

@@ -1,8 +1,11 @@
 """The episodes of an evaluation as an Arrow table, and how it is kept."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -37,35 +40,51 @@ controller whose schedule ignores it; `why` says what went wrong where `status` 
 words, quoted."""
 
 
-def group_table(controller: str, grid: str, beta: float | None, repeat: int, result: GroupResult) -> pa.Table:
-    """The rows of one group."""
-    questions = len(result.status)
+class Group(NamedTuple):
+    """The episodes of one repeat: every question of a grid, at one β."""
 
-    def same(value: str) -> pa.Array:
-        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(questions, np.int32)), pa.array([value]))
+    controller: str
+    grid: str
+    beta: float | None
+    """None for a controller whose schedule ignores it."""
+    repeat: int
+    result: GroupResult
 
-    codes, statuses = np.unique(result.status, return_inverse=True)
-    whys = [result.why.get(question) for question in range(questions)] if result.why else None
+
+def episode_table(groups: Sequence[Group]) -> pa.Table:
+    """The rows of many groups, in their order (`EPISODES`)."""
+    if not groups:
+        return EPISODES.empty_table()
+    results = [group.result for group in groups]
+    sizes = np.array([len(result.status) for result in results])
+    of = np.arange(len(groups)).repeat(sizes)
+
+    def names(texts: Sequence[str], which: npt.NDArray[np.integer]) -> pa.Array:
+        """Texts by number, equal ones as one, in the order of their first use."""
+        codes = {text: code for code, text in enumerate(dict.fromkeys(texts))}
+        return pa.DictionaryArray.from_arrays(
+            pa.array(np.array([codes[text] for text in texts], np.int32)[which]), pa.array(list(codes))
+        )
+
+    def column(name: str, kind: pa.DataType) -> pa.Array:
+        return pa.array(np.concatenate([getattr(result, name) for result in results]), kind)
+
+    codes, status = np.unique(np.concatenate([result.status for result in results]), return_inverse=True)
+    betas = np.array([np.nan if group.beta is None else group.beta for group in groups])[of]
+    whys = [result.why.get(number) for result in results for number in range(len(result.status))]
     return pa.table(
         [
-            same(controller),
-            same(grid),
-            pa.nulls(questions, pa.float64()) if beta is None else pa.array(np.full(questions, beta)),
-            pa.array(np.full(questions, repeat, np.int32)),
-            pa.array(np.arange(questions, dtype=np.int32)),
-            pa.DictionaryArray.from_arrays(
-                pa.array(statuses.astype(np.int32)), pa.array([Status(code).label for code in codes.tolist()])
-            ),
-            pa.array(result.correct),
-            pa.array(result.answer, pa.string()),
-            pa.array(result.tokens, pa.int64()),
-            pa.array(result.sequential_tokens, pa.int64()),
-            pa.array(result.longest_branch, pa.int64()),
-            pa.array(result.branches.astype(np.int32)),
-            pa.array(result.pruned.astype(np.int32)),
-            pa.array(result.finished.astype(np.int32)),
-            pa.array(result.calls.astype(np.int32)),
-            pa.nulls(questions, pa.string()) if whys is None else pa.array(whys, pa.string()),
+            names([group.controller for group in groups], of),
+            names([group.grid for group in groups], of),
+            pa.array(betas, mask=np.isnan(betas)),
+            pa.array(np.array([group.repeat for group in groups], np.int32)[of]),
+            pa.array(np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])),
+            names([Status(code).label for code in codes.tolist()], status),
+            column("correct", pa.bool_()),
+            pa.array([answer for result in results for answer in result.answer], pa.string()),
+            *(column(name, pa.int64()) for name in ("tokens", "sequential_tokens", "longest_branch")),
+            *(column(name, pa.int32()) for name in ("branches", "pruned", "finished", "calls")),
+            pa.array(whys, pa.string()),
         ],
         schema=EPISODES,
     )

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from envdata.episodes import GroupResult
-from sandbox.results import EPISODES, group_table, write_table
+from sandbox.results import EPISODES, Group, episode_table, write_table
 from sandbox.status import Status
 from sandbox.summary import summarise
 
@@ -26,7 +26,7 @@ def group(correct: list[bool], tokens: list[int], failed: dict[int, Status] | No
 
 
 def table(*groups: tuple[str, str, float | None, int, GroupResult]) -> pa.Table:
-    return pa.concat_tables([group_table(*each) for each in groups]).unify_dictionaries()
+    return episode_table([Group(*each) for each in groups])
 
 
 def test_a_row_a_controller_grid_and_beta() -> None:
