@@ -11,12 +11,13 @@ from benchmarks import release
 from envdata.actions import Op
 from envdata.episodes import Episodes, Terms
 from envdata.grid import Grid
-from sandbox import sealing
+from sandbox import records, sealing
 from sandbox.candidate import Candidate
 from sandbox.evaluate import Evaluation, Evaluator, Plan
 from sandbox.inside.wire import RECORD
 from sandbox.pipes import Pipes
 from sandbox.playing import Settings
+from sandbox.records import RecordBook
 from sandbox.sealing import Sealer
 from tests import grids
 from tests.envdata.table import Call, to_calls
@@ -267,6 +268,20 @@ def test_what_cannot_have_been_taken_changes_nothing(worked: Episodes, told: lis
     worked.play(to_calls([Call(0, Op.BRANCH, 1)]))
     assert worked.take(np.array([0]), np.array([len(told)]), np.array(told)).all()
     assert (worked.ledger.tokens[0], worked.ledger.opened[0]) == (10, 1)
+
+
+def test_records_of_few_questions_are_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _play(WANDERER, path)
+    made: list[int] = []
+    make = RecordBook._make
+    monkeypatch.setattr(RecordBook, "_make", lambda *its: made.append(its[1]) or make(*its))
+    assert _play(WANDERER, path).episodes.equals(whole.episodes)
+    assert sorted(made) == list(range(12))
+    made.clear()
+    monkeypatch.setattr(records, "KEPT", 1)
+    assert _play(WANDERER, path).episodes.equals(whole.episodes)
+    assert set(made) == set(range(12))
+    assert len(made) > 12
 
 
 def test_terms_on_which_nothing_can_be_sealed(tmp_path: Path) -> None:
