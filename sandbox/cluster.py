@@ -13,9 +13,9 @@ from typing import Any
 from envdata.atomic import write_bytes
 from envdata.cluster import Cluster, join
 from envdata.grid import GridError, cache_folder
-from sandbox.evaluate import Chunk, Played, play_chunk
+from sandbox.evaluate import Chunk, play_chunk
 from sandbox.host import InfrastructureError
-from sandbox.playing import Settings
+from sandbox.playing import PlayedRepeat, Settings
 
 RETRIES = 2
 """How often Ray plays a chunk again that was lost with its process or node."""
@@ -38,18 +38,18 @@ class RayFarm:
         ray = self._ray = self._cluster.ray
         self._play = ray.remote(num_cpus=1, max_retries=RETRIES)(_play)
         self._grids: dict[str, _Shipped] = {}
-        self._under_way: dict[Future[list[Played]], Any] = {}
+        self._under_way: dict[Future[list[PlayedRepeat]], Any] = {}
 
     @property
     def width(self) -> int:
         """The cluster's CPUs."""
         return self._width
 
-    def submit(self, chunk: Chunk, sandbox: str, settings: Settings) -> "Future[list[Played]]":
+    def submit(self, chunk: Chunk, sandbox: str, settings: Settings) -> "Future[list[PlayedRepeat]]":
         """Play a chunk on some node. The result raises what playing raised, InfrastructureError if it was lost."""
         grid = self._ship(chunk.grid)
         reference = self._play.remote(chunk, grid.content_hash, grid.content, sandbox, settings)
-        outcome: Future[list[Played]] = Future()
+        outcome: Future[list[PlayedRepeat]] = Future()
         self._under_way[outcome] = reference
         reference.future().add_done_callback(lambda ended: self._settle(outcome, ended))
         return outcome
@@ -72,7 +72,7 @@ class RayFarm:
             self._grids[grid] = _Shipped(hashlib.sha256(content).hexdigest(), self._ray.put(content))
         return self._grids[grid]
 
-    def _settle(self, outcome: "Future[list[Played]]", ended: "Future[list[Played]]") -> None:
+    def _settle(self, outcome: "Future[list[PlayedRepeat]]", ended: "Future[list[PlayedRepeat]]") -> None:
         self._under_way.pop(outcome, None)
         if not outcome.set_running_or_notify_cancel():
             return
@@ -89,7 +89,7 @@ class RayFarm:
             outcome.set_exception(InfrastructureError(f"a part of the evaluation was lost on the cluster ({lost})"))
 
 
-def _play(chunk: Chunk, content_hash: str, content: bytes, sandbox: str, settings: Settings) -> list[Played]:
+def _play(chunk: Chunk, content_hash: str, content: bytes, sandbox: str, settings: Settings) -> list[PlayedRepeat]:
     file = cache_folder() / f"{content_hash}.parquet"
     if not file.exists():
         write_bytes(file, content)

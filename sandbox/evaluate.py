@@ -14,14 +14,13 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from envdata.episodes import GroupResult
 from envdata.grid import Grid
 from envdata.traces import SCHEMA as TRACE
 from sandbox.backends.choose import make_backend
 from sandbox.candidate import Candidate
 from sandbox.host import CandidateFailed
 from sandbox.jobs import begin_job, cores_for
-from sandbox.playing import Player, Repeat, Settings, describe
+from sandbox.playing import PlayedRepeat, Player, Repeat, Settings, describe
 from sandbox.results import Group, episode_table
 from sandbox.status import Status
 
@@ -95,10 +94,6 @@ class Chunk:
     """Where the grid is read from, if not by its name: on another machine it lies elsewhere."""
 
 
-Played = tuple[Repeat, GroupResult, pa.Table | None]
-"""A repeat, how its episodes ended, and its trace."""
-
-
 class Farm(Protocol):
     """Where chunks are played when not in this process; figures do not depend on it."""
 
@@ -106,7 +101,7 @@ class Farm(Protocol):
     def width(self) -> int:
         """How many chunks are played at once."""
 
-    def submit(self, chunk: Chunk, sandbox: str, settings: Settings) -> "Future[list[Played]]":
+    def submit(self, chunk: Chunk, sandbox: str, settings: Settings) -> "Future[list[PlayedRepeat]]":
         """Play a chunk, as `play_chunk` does."""
 
     def close(self) -> None:
@@ -161,10 +156,11 @@ class Evaluator:
         parts: list[tuple[tuple[int, str, float, int], Group, pa.Table | None]] = []
         for chunk, played in self._play(chunks):
             plan = plans[chunk.plan]
-            for repeat, result, trace in played:
+            for each in played:
+                repeat = each.repeat
                 beta = None if plan.betas is None else repeat.beta
-                group = Group(plan.candidate.label, chunk.grid, beta, repeat.number, result)
-                parts.append(((chunk.plan, chunk.grid, repeat.beta, repeat.number), group, _located(trace, group)))
+                group = Group(plan.candidate.label, chunk.grid, beta, repeat.number, each.result)
+                parts.append(((chunk.plan, chunk.grid, repeat.beta, repeat.number), group, _located(each.trace, group)))
                 done += sizes[chunk.grid]
                 if progress is not None:
                     progress(done, total)
@@ -174,7 +170,7 @@ class Evaluator:
         episodes = episode_table([part[1] for part in parts])
         return Evaluation(episodes, traces.unify_dictionaries().combine_chunks())
 
-    def _play(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Iterable["Played"]]]:
+    def _play(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Iterable[PlayedRepeat]]]:
         farm = self._farm
         if farm is None:
             for chunk in chunks:
@@ -203,7 +199,7 @@ class _Processes:
     def width(self) -> int:
         return self._jobs
 
-    def submit(self, chunk: Chunk, sandbox: str, settings: Settings) -> "Future[list[Played]]":
+    def submit(self, chunk: Chunk, sandbox: str, settings: Settings) -> "Future[list[PlayedRepeat]]":
         if self._executor is None:
             spawn = multiprocessing.get_context("spawn")
             shared = (spawn.Value("i", 0), cores_for(self._jobs))
@@ -236,15 +232,14 @@ def _chunks(plans: Sequence[Plan], jobs: int) -> Iterator[Chunk]:
                 yield Chunk(number, plan.candidate, grid, plan.failed, tuple(every[share::count]))
 
 
-def play_chunk(chunk: Chunk, sandbox: str, settings: Settings) -> list[Played]:
+def play_chunk(chunk: Chunk, sandbox: str, settings: Settings) -> list[PlayedRepeat]:
     """Play a chunk in a sandbox of this machine, of the backend named."""
     return list(_play_repeats(chunk, sandbox, settings))
 
 
-def _play_repeats(chunk: Chunk, sandbox: str, settings: Settings) -> Iterator[Played]:
+def _play_repeats(chunk: Chunk, sandbox: str, settings: Settings) -> Iterator[PlayedRepeat]:
     player = Player(make_backend(sandbox), chunk.candidate, _grid(chunk.file or chunk.grid), settings)
-    for played in player.play(chunk.repeats) if chunk.failed is None else player.refuse(chunk.repeats, *chunk.failed):
-        yield played.repeat, played.result, played.trace
+    return player.play(chunk.repeats) if chunk.failed is None else player.refuse(chunk.repeats, *chunk.failed)
 
 
 @lru_cache(maxsize=16)
@@ -256,9 +251,7 @@ def _located(trace: pa.Table | None, group: Group) -> pa.Table | None:
     if trace is None:
         return None
     columns = [
-        pa.repeat(pa.scalar(value, TRACES.field(name).type), trace.num_rows)
-        for name, value in (
-            ("controller", group.controller), ("grid", group.grid), ("beta", group.beta), ("repeat", group.repeat)
-        )
-    ]  # fmt: skip
+        pa.repeat(pa.scalar(getattr(group, name), TRACES.field(name).type), trace.num_rows)
+        for name in ("controller", "grid", "beta", "repeat")
+    ]
     return pa.table([*columns, *trace.columns], schema=TRACES)

@@ -26,7 +26,8 @@ class Pipes:
         self._ours: list[int] = []
         """By number, a descriptor of our own, which reads as well as writes."""
         self._empty: list[int] = []
-        self._unsent: list[int] = []
+        self.outgoing: list[int] = []
+        """The reading ends of pipes that the worker does not have yet, in the order of their numbers."""
 
     def fill(self, data: bytes) -> int | None:
         """Put data into an empty pipe: its number. None if it does not fit, or no further file can be opened."""
@@ -59,15 +60,11 @@ class Pipes:
         """Let empty pipes be filled again."""
         self._empty.extend(numbers)
 
-    def outgoing(self) -> list[int]:
-        """The reading ends of pipes that the worker does not have yet, in the order of their numbers."""
-        return self._unsent
-
     def sent(self) -> None:
         """Close the reading ends: the worker has them."""
-        for descriptor in self._unsent:
+        for descriptor in self.outgoing:
             os.close(descriptor)
-        self._unsent = []
+        self.outgoing = []
 
     def close(self) -> None:
         """Close everything."""
@@ -89,6 +86,6 @@ class Pipes:
             return False
         finally:
             os.close(writing)
-        self._unsent.append(reading)
+        self.outgoing.append(reading)
         self._empty.append(len(self._ours) - 1)
         return True

@@ -2,8 +2,9 @@
 
 from array import array
 from bisect import bisect_left
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -45,16 +46,8 @@ class RecordBook:
     def __init__(self, grid: Grid, probe_cost: int | None) -> None:
         """`probe_cost` is κ_probe in tokens; None takes the grid's recorded costs."""
         self._grid, self._probe_cost = grid, probe_cost
-        self._kept: OrderedDict[int, Records] = OrderedDict()
-
-    def __getitem__(self, question: int) -> Records:
+        self.of: Callable[[int], Records] = lru_cache(maxsize=KEPT)(self._make)
         """The records of a question."""
-        records = self._kept.get(question)
-        if records is None:
-            records = self._kept[question] = self._make(question)
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return records
 
     def _make(self, question: int) -> Records:
         arrays, probe = self._grid.arrays, self._probe_cost

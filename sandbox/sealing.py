@@ -108,7 +108,7 @@ class Sealer:
         if len(own) + end - begin > MOST:
             self._let_go(episode)
         group, question = divmod(episode, self._episodes.questions)
-        pipes, records = self._pipes[group], self._records[question]
+        pipes, records = self._pipes[group], self._records.of(question)
         places = slice(episode * ledger.width + begin, episode * ledger.width + end)
         branches = []
         for branch, number, depth in zip(
@@ -166,7 +166,7 @@ class Sealer:
 
     def outgoing(self, group: int) -> list[int]:
         """Reading ends of pipes that go with the next reply to a worker."""
-        return self._pipes[group].outgoing()
+        return self._pipes[group].outgoing
 
     def sent(self) -> None:
         """Close the reading ends: whoever was to get them has them."""

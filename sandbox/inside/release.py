@@ -57,9 +57,8 @@ class ReleaseQuestion:
     def probe_new(self) -> tuple[str, int, bool]:
         """Open a branch through its first interval: (answer, index, is_finish). ValueError if none is left."""
         index = len(self._costs)
-        descriptor = self._sealed.pop(index, None)
-        if descriptor is not None:
-            self._open[index] = descriptor
+        if index in self._sealed:
+            self._open[index] = self._sealed.pop(index)
             self._costs.append(0)
             answer, finished = self.probe_more(index)
         else:
@@ -68,9 +67,8 @@ class ReleaseQuestion:
                 raise ValueError("no branch is left to open")
             self._costs.append(0)
             answer, finished = self._seen(index, reply)
-            descriptor = self._sealed.pop(index, None)
-            if descriptor is not None:
-                self._open[index] = descriptor
+            if index in self._sealed:
+                self._open[index] = self._sealed.pop(index)
         return answer, index, finished
 
     def probe_more(self, index: int) -> tuple[str, bool]:

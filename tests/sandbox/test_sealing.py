@@ -253,6 +253,9 @@ def test_telling_more_than_was_taken_is_a_lie(worked: Episodes) -> None:
 
 def test_a_branch_that_is_read_whole_in_another_way_is_not_to_be_taken_from(worked: Episodes) -> None:
     sealer = Sealer(worked)
+    assert _open(worked, sealer, episode=1)
+    assert _open(worked, sealer, Op.READ, episode=1) == {}
+    assert sealer.settle(np.array([1])) == set()
     pipes = _open(worked, sealer)
     assert _open(worked, sealer, Op.READ) == {}
     os.read(sealer.outgoing(0)[pipes[1]], RECORD.size)
