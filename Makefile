@@ -3,6 +3,8 @@
 #   make run                     discover a controller on the bundled grid: no key, no GPU
 #   make test                    the tests
 #   make lint                    style, types, import direction
+#   make docs                    the documentation as a site, in build/site
+#   make wheel                   build the wheel, and use it in a fresh environment outside of this folder
 #
 # Settings: SANDBOX=auto|docker|bubblewrap|process   how `make run` isolates candidates
 #           INSTALL=1                                let the set-up install system packages through sudo
@@ -14,7 +16,7 @@ export SANDBOX INSTALL PYTHON
 bin := .venv/bin
 
 .DEFAULT_GOAL := run
-.PHONY: run test lint setup setup-dev lock grid clean
+.PHONY: run test lint docs wheel setup setup-dev lock grid clean
 
 run: setup
 	$(bin)/autotts discover --sandbox '$(SANDBOX)' $(ARGS)
@@ -29,6 +31,14 @@ lint: setup-dev
 	$(bin)/mypy
 	$(bin)/lint-imports
 
+docs: setup-dev
+	$(bin)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[docs]'
+	$(bin)/mkdocs build --strict $(ARGS)
+
+# ARGS="python3.11 python3.14": the interpreters to try it with.
+wheel:
+	tools/try-wheel.sh $(ARGS)
+
 setup:
 	@tools/setup.sh run
 
@@ -36,7 +46,7 @@ setup-dev:
 	@tools/setup.sh dev
 
 # All but vllm, which brings a PyTorch of its own choice.
-EXTRAS := agents dev gym postgres ray studio
+EXTRAS := agents dev docs gym inspect postgres ray searches studio
 
 # The exact versions that every set-up is held to, for every Python from 3.11 on: pins what is new in pyproject.toml,
 # with ARGS=--upgrade everything anew. Commit the result.

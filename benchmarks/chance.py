@@ -1,15 +1,15 @@
-"""How far `autotts validate` may find live from replay by the luck of the draw alone. No model is needed.
+"""Estimates the differences between live and replay that `autotts validate` finds by chance. No model is needed.
 
 usage: python -m benchmarks.chance CONTROLLER [--grid FILE] [--beta 0.5] [--limit 24] [--live-repeats 1]
                                    [--found -14.6] [--draws DRAWS.parquet]
 
-Replay is validated against itself: each trial takes `--live-repeats` branch orders for the live draws and compares them
-with 50 others as `validate` does. Both are of one distribution, so every difference is chance. Printed are how widely
-the differences of accuracy spread, how often the 95 % interval leaves 0 out (5 % would be its promise), and how often a
-difference is at least as large as the one `--found`, in its direction.
+Replay is compared with itself: each trial takes `--live-repeats` branch orders in the place of live draws and compares
+them with 50 others as `validate` does. Both have the same distribution, so that every difference is due to chance.
+Printed are the standard deviation of the differences in accuracy, the share of 95 % intervals that exclude 0 (nominally
+5 %), and the share of differences at least as large as `--found`, in its direction.
 
-`--draws` are live branches that `benchmarks.draws` kept. The controller is then also replayed over those that were read
-whole, as over the recorded ones: live branches, at the precision of many orders. For controllers that only READ.
+`--draws` is a file of live branches that `benchmarks.draws` wrote. The controller is then also replayed over the live
+branches that were read whole, with many branch orders. This is for controllers that only READ.
 """
 
 import argparse
@@ -22,24 +22,24 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from envdata.grid import BranchRow, Grid, write_grid
-from envdata.scoring import over_questions
+from envdata.intervals import over_questions
 from sandbox.backends.choose import make_backend
 from sandbox.candidate import Candidate
-from sandbox.playing import Player, Repeat, Settings
+from sandbox.replay_player import EvaluationSettings, Player, Repeat
 
 ORDERS, REPLAYED, TRIALS = 2000, 50, 4000
 Floats = npt.NDArray[np.float64]
 
 
 def accuracies(grid: Grid, spec: str, beta: float, repeats: int) -> Floats:
-    """Whether each question was answered right, shape (repeats, questions)."""
-    player = Player(make_backend("auto"), Candidate.parse(spec), grid, Settings())
+    """1 for each correct answer, shape (repeats, questions)."""
+    player = Player(make_backend("auto"), Candidate.parse(spec), grid, EvaluationSettings())
     played = player.play([Repeat(beta, number) for number in range(repeats)])
     return np.array([np.asarray(each.result.correct) for each in played], float)
 
 
 def live_grid(grid: Grid, draws: Path, out: Path) -> Grid:
-    """The live branches that were read whole as a grid of their own; its probes are blank."""
+    """Write the live branches that were read whole as a grid, with empty probe answers, and load it."""
     drawn = [row for row in pq.read_table(draws).to_pylist() if row["way"] == "whole"]
     kept = {question: number for number, question in enumerate(sorted({row["question"] for row in drawn}))}
     rows = [
@@ -54,7 +54,7 @@ def live_grid(grid: Grid, draws: Path, out: Path) -> Grid:
 
 
 def main() -> None:
-    """Read the arguments and print."""
+    """Parse the arguments, run the trials and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("controller")
     parser.add_argument("--grid", default="envdata/bundled/word-problems-heldout.parquet")
@@ -67,22 +67,21 @@ def main() -> None:
     grid = Grid.load(given.grid)
     right = accuracies(grid, given.controller, given.beta, ORDERS)[:, : given.limit]
     rng = np.random.default_rng(0)
-    found, outside = [], 0
+    differences, outside = [], 0
     for _ in range(TRIALS):
         own = right[rng.choice(ORDERS, REPLAYED + given.live_repeats, replace=False)]
         difference = over_questions(own[REPLAYED:].mean(axis=0) - own[:REPLAYED].mean(axis=0))
         outside += not difference.low <= 0 <= difference.high
-        found.append(100 * difference.value)
-    low, high = np.quantile(found, [0.025, 0.975])
+        differences.append(100 * difference.value)
+    low, high = np.quantile(differences, [0.025, 0.975])
     print(f"accuracy {100 * right.mean():.1f} %; a validation of {given.limit} questions × {given.live_repeats} draws:")
-    print(
-        f"  differences spread with a standard deviation of {np.std(found):.1f} points, 95 % in {low:.1f} … {high:.1f}"
-    )
-    print(f"  the interval leaves 0 out in {outside / TRIALS:.1%}")
+    spread = np.std(differences)
+    print(f"  differences spread with a standard deviation of {spread:.1f} points, 95 % in {low:.1f} … {high:.1f}")
+    print(f"  the interval excludes 0 in {outside / TRIALS:.1%}")
     if given.found is not None:
         sign = 1 if given.found > 0 else -1
-        share = np.mean(sign * np.array(found) >= sign * given.found - 0.05)
-        print(f"  {given.found:+.1f} or further that way: {share:.1%}")
+        share = np.mean(sign * np.array(differences) >= sign * given.found - 0.05)
+        print(f"  {given.found:+.1f} or more in that direction: {share:.1%}")
     if given.draws is not None:
         with tempfile.TemporaryDirectory() as folder:
             live = live_grid(grid, given.draws, Path(folder) / "live.parquet")

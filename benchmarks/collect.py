@@ -1,34 +1,33 @@
-"""What the collector costs beside the model it runs, with vLLM in this process.
+"""Measures the overhead of the collector over the model it runs, with vLLM in this process.
 
-Five ways, interleaved, each from an empty prefix cache:
+Five ways, interleaved, each beginning with an empty prefix cache:
 
-  engine          vLLM alone: one `LLM.generate` call for as many traces
-  traces          `autotts grid collect --no-probe`: the same traces, read, kept question by question, written as a grid
-  scored          the same with the log-probabilities of all tokens, which a grid with probes needs for confidences
-  probes          the same with probes
-  engine probes   vLLM alone: one `LLM.generate` call for exactly the probes of the way before, every distinct prompt
-                  once, while their traces, which are read in beforehand and not timed, are in the prefix cache
+  engine          vLLM alone: one `LLM.generate` call for the same number of traces
+  traces          `autotts grid collect --no-probe`: the same traces, parsed, stored by question, written as a grid
+  scored          as `traces`, with the log-probabilities of all tokens, which a grid with probes needs for confidences
+  probes          as `scored`, with probes
+  engine probes   vLLM alone: one `LLM.generate` call for the probes of `probes`, every distinct prompt once, with their
+                  traces in the prefix cache (filling it is not timed)
 
 usage: python -m benchmarks.collect [MODEL] [--cpu] [--pairs 5] [--questions 4] [--branches 12] [--interval 5]
                                     [--max-tokens 85] [--on] [--closing TEXT] [--probe-tokens 6] [--arg NAME=JSON …]
 
---on lets traces run on behind their first answer to --max-tokens, which a small model otherwise rarely reaches, so that
-intervals of 16 and more have cuts to probe. The closing is then one that the model does not write itself, for a trace
-that has written its answer is not probed any more.
+--on lets traces continue after their first answer to --max-tokens, which a small model rarely reaches otherwise, so
+that traces are long enough to probe at intervals of 16 and more. The closing is then one that the model does not write
+itself, since a trace that has written its answer is not probed again.
 
-Run by an interpreter that has vLLM and this repository (PYTHONPATH). Without MODEL it starts itself again with what
-tools/real-model prepared in AUTOTTS_REAL_MODEL.
+Run it with an interpreter that has vLLM and this repository (PYTHONPATH). Without MODEL it starts itself again with the
+model and interpreter that tools/real-model prepared in AUTOTTS_REAL_MODEL.
 
-Measured are medians over pairs and their ranges. The tokens of a probe are those that it decodes, and what they cost is
-what as many tokens of traces cost, in the same engine at the same width: "probing adds" is the time of `probes` less
-that of `scored`, in percent of it. Above 100 %, a probe's token costs more than a trace's, for what it has to read
-first: the closing, and what the cache does not hold of the trace, since it holds whole blocks only. How many tokens
-that is stands beside it ("read anew"), and what it costs the engine itself is what `engine probes` takes of the same
-tokens' cost. Both times of the engine alone, in percent of the time with probes, are what the collector leaves of the
-engine's speed.
+Printed are medians over pairs and ranges. The unit for the cost of probes is the time in which the collector draws as
+many tokens of traces as the probes decode, in the same engine at the same width: "probing adds" is the time of `probes`
+less that of `scored`, in percent of that unit. It exceeds 100 % because a probe also prefills tokens: the closing, and
+the end of the trace that is not in the cache, which holds whole blocks only. Their number is "prompt tokens read anew".
+`engine probes` in percent of the same unit is the engine's own part. The times of the engine alone, in percent of the
+time with probes, are the share of the engine's speed that the collector reaches.
 
---cpu counts the seconds of processor time of this process instead of the clock's. On a CPU everything runs in it, and
-what else the machine does weighs less; on a GPU it says nothing.
+--cpu measures processor time of this process instead of wall time. On a CPU the model runs in it, and other load has
+less influence; on a GPU it is meaningless.
 """
 
 import argparse
@@ -44,11 +43,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from envdata.collect.engine import Asked, Decoded, EngineFacts, Prompt, Sampling
+from envdata.collect.collection import Provenance, collect
+from envdata.collect.engine import Asked, Continuation, EngineFacts, Prompt, Sampling
 from envdata.collect.extraction import AnswerRule
 from envdata.collect.questions import Question
-from envdata.collect.run import Source, collect
-from envdata.collect.settings import Settings
+from envdata.collect.settings import CollectionSettings
 from envdata.collect.vllm_engine import VLLMEngine
 from envdata.collect.word_problems import word_problems
 
@@ -59,13 +58,14 @@ ON_CLOSING = "\nResult:"
 WAYS = ("engine", "traces", "scored", "probes", "engine probes")
 
 
-class Kept(VLLMEngine):
-    """Loads the model once and keeps it from one collection to the next; remembers what it was asked."""
+class RecordingEngine(VLLMEngine):
+    """An engine that keeps its model between collections and records traces and prompts of probes."""
 
     facts: EngineFacts | None = None
     drawn: list[Prompt]
-    """Traces with their prompts."""
+    """Tokens of each trace, with its prompt."""
     probed: list[Prompt]
+    """Prompts of the probes."""
     probe_stop: tuple[str, ...] = ()
 
     async def establish(self) -> EngineFacts:
@@ -78,19 +78,19 @@ class Kept(VLLMEngine):
             self.drawn += [(*prompt, *trace.pieces) for _, trace in some]
             yield some
 
-    async def answer(self, prompts: Sequence[Prompt], max_tokens: int, stop: Sequence[str]) -> list[Decoded]:
+    async def answer(self, prompts: Sequence[Prompt], max_tokens: int, stop: Sequence[str]) -> list[Continuation]:
         self.probed += prompts
         return await super().answer(prompts, max_tokens, stop)
 
     def score(self, scored: bool) -> None:
-        """Make the next collection's traces come with log-probabilities, or without."""
+        """Set whether the next collection's traces have log-probabilities."""
         self._scored = scored
 
     async def close(self) -> None:
         pass
 
     async def generate(self, prompts: Sequence[Prompt], params: Sequence[dict[str, Any]]) -> dict[str, float]:
-        """Tokens and seconds of one `generate` call."""
+        """Decoded tokens, prompt tokens outside the cache and seconds of one `generate` call."""
 
         def call(llm: Any) -> dict[str, float]:
             from vllm import SamplingParams
@@ -108,7 +108,10 @@ class Kept(VLLMEngine):
         return measured
 
 
-async def engine_alone(engine: Kept, questions: Sequence[Question], settings: Settings) -> dict[str, float]:
+async def engine_alone(
+    engine: RecordingEngine, questions: Sequence[Question], settings: CollectionSettings
+) -> dict[str, float]:
+    """Draw the traces with vLLM alone."""
     sampling = settings.sampling
     prompts = [await engine.prompt(question.prompt) for question in questions for _ in range(settings.branches)]
     params = [
@@ -123,20 +126,22 @@ async def engine_alone(engine: Kept, questions: Sequence[Question], settings: Se
     return await engine.generate(prompts, params)
 
 
-async def engine_probes(engine: Kept, settings: Settings) -> dict[str, float]:
-    """vLLM alone with what the last collection probed."""
+async def engine_probes(engine: RecordingEngine, settings: CollectionSettings) -> dict[str, float]:
+    """Repeat the probes of the last collection with vLLM alone."""
     await engine.generate(engine.drawn, [{"max_tokens": 1, "temperature": 0.0}] * len(engine.drawn))
     params = {"temperature": 0.0, "max_tokens": settings.probe_tokens, "stop": list(settings.probe_stop), "logprobs": 0}
     return await engine.generate(engine.probed, [params] * len(engine.probed))
 
 
-async def collected(engine: Kept, questions: Sequence[Question], settings: Settings, folder: Path) -> dict[str, float]:
-    """Tokens of traces and of probes, prompt tokens read anew and seconds of one collection."""
+async def collected(
+    engine: RecordingEngine, questions: Sequence[Question], settings: CollectionSettings, folder: Path
+) -> dict[str, float]:
+    """Tokens of traces and of probes, prompt tokens outside the cache and seconds of one collection."""
     out = folder / "grid.parquet"
     engine.drawn, engine.probed = [], []
     usage = replace(engine.usage)
     began = clock()
-    await collect(engine, questions, settings, Source("", "", "", {}), out, at_once=len(questions))
+    await collect(engine, questions, settings, Provenance("", "", "", {}), out, at_once=len(questions))
     seconds = clock() - began
     out.unlink()
     prompts = [len(await engine.prompt(question.prompt)) for question in questions]
@@ -152,10 +157,10 @@ async def collected(engine: Kept, questions: Sequence[Question], settings: Setti
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
-    engine = Kept(options.model, dict(options.arg))
+    engine = RecordingEngine(options.model, dict(options.arg))
     await engine.establish()
-    closing = options.closing or (ON_CLOSING if options.on else Settings(1).closing)
-    probing = Settings(
+    closing = options.closing or (ON_CLOSING if options.on else CollectionSettings(1).closing)
+    probing = CollectionSettings(
         options.interval,
         options.branches,
         Sampling(0.9, max_tokens=options.max_tokens, stop=() if options.on else STOP),
@@ -171,7 +176,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             row: dict[str, Any] = {}
             with_probes = replace(probing, seed=1000 * (pair + 2))
             without = replace(with_probes, probes=False, interval=options.max_tokens)
-            # The order goes round, so that none always follows the same other; the last needs what `probes` asked.
+            # The order rotates, so that no way always follows the same one; the last way needs the prompts of `probes`.
             first = pair % 4
             for way in (*WAYS[first:4], *WAYS[:first], WAYS[4]):
                 await engine.with_model(lambda llm: llm.reset_prefix_cache())
@@ -188,24 +193,24 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
                         asked = engine.drawn, engine.probed
             print(json.dumps(row), file=sys.stderr, flush=True)
             if pair >= 0:
-                # The first round only warms up.
+                # The first round is a warm-up.
                 rows.append(row)
     await VLLMEngine.close(engine)
     return summary(rows)
 
 
 def summary(rows: Sequence[dict[str, dict[str, float]]]) -> dict[str, Any]:
-    """Medians and ranges of what is to be said."""
+    """Medians and ranges of the figures to print."""
 
     def rate(row: dict[str, dict[str, float]], way: str) -> float:
         return row[way]["tokens"] / row[way]["s"]
 
     def own(row: dict[str, dict[str, float]]) -> float:
-        """Seconds that the probes' own tokens would take as tokens of traces."""
+        """Seconds for as many tokens of traces as the probes decode."""
         return row["probes"]["probe tokens"] / rate(row, "scored")
 
     def added(row: dict[str, dict[str, float]]) -> float:
-        # The traces of both ways are the same but for the few that another batch turned elsewhere.
+        # Both ways draw the same traces, but for a few that differ because the batches differ.
         return row["probes"]["s"] - row["probes"]["tokens"] / rate(row, "scored")
 
     def alone(row: dict[str, dict[str, float]]) -> float:

@@ -1,14 +1,14 @@
-"""Are live branches drawn from the distribution that a grid's recorded branches were drawn from?
+"""Tests whether live branches have the distribution of a grid's recorded branches.
 
 usage: python -m benchmarks.draws --grid FILE --server URL --model NAME --out DRAWS.parquet
                                   [--ways whole,steps] [--branches 32] [--limit N] [--at-once 4] [--seed 0]
-       python -m benchmarks.draws --grid FILE --out DRAWS.parquet        compares what was drawn before
+       python -m benchmarks.draws --grid FILE --out DRAWS.parquet        compares the branches of an earlier call
 
-Every question of the grid is played live by a controller that decides nothing: "whole" reads its branches in one go,
-"steps" takes them interval by interval and probes each, so that every piece has a request and a seed of its own. The
-branches are then compared with the recorded ones of the same question. If both are draws from one distribution, which
-of a question's branches are called live makes no difference: p is the share of permutations of that name, within each
-question, that give at least as large a statistic. The statistics are sums over questions: the difference of a mean, or
+Every question of the grid is played live by a controller without decisions: "whole" reads each branch in one request,
+"steps" advances it interval by interval with probes, each in a request with a seed of its own. The live branches are
+compared with the recorded ones of the same question by a permutation test: under the null hypothesis of one
+distribution the labels "live" and "recorded" are exchangeable within a question, and p is the share of permutations of
+the labels with a statistic at least as large. The statistics are sums over questions: the difference of a mean, or
 Pearson's χ² of answers, of lengths in intervals, and of probed answers at each depth.
 """
 
@@ -25,14 +25,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.live import HEAD
-from envdata.collect.spelling import make_speller
+from envdata.collect.canonical_answers import make_speller
 from envdata.grid import Grid, read_table
+from envdata.intervals import over_questions
 from envdata.live.model import settings_of
-from envdata.scoring import over_questions
 from sandbox.candidate import Candidate
-from sandbox.solving import Solution, Solver
-from sandbox.solving.two_lines import served
-from sandbox.solving.validating import askings
+from sandbox.live import Solution, Solver
+from sandbox.live.api import served
+from sandbox.live.validation import live_settings_of
 
 WAYS = {
     "whole": HEAD + "        episode.read(COUNT)\n",
@@ -49,8 +49,8 @@ Floats = npt.NDArray[np.float64]
 
 
 async def draw(given: argparse.Namespace, grid: Grid, out: Path) -> None:
-    """Draw what is not in `out` yet, and keep each question as it comes."""
-    asked = askings(grid)
+    """Draw the branches that are not in `out` yet; the file is written after each question."""
+    asked = live_settings_of(grid)
     known: Rows = pq.read_table(out).to_pylist() if out.exists() else []
     done = {(row["way"], row["question"]) for row in known}
     chosen = range(min(given.limit or len(grid.questions), len(grid.questions)))
@@ -64,7 +64,7 @@ async def draw(given: argparse.Namespace, grid: Grid, out: Path) -> None:
                     grid.questions[question],
                     Candidate(way, source),
                     seed=given.seed + 1000 * list(WAYS).index(way) + question,
-                    asking=asked[question],
+                    live_settings=asked[question],
                 )
             known.extend(_rows(way, question, solution))
             pq.write_table(pa.Table.from_pylist(known), out)
@@ -92,25 +92,28 @@ def _rows(way: str, question: int, solution: Solution) -> Rows:
 
 
 @dataclass(frozen=True)
-class Sides:
-    """A question's branches, the recorded ones first."""
+class QuestionBranches:
+    """A question's recorded branches, followed by its live ones."""
 
     recorded: int
+    """Number of recorded branches."""
     right: Floats
+    """1 for a correct final answer, shape (branches,)."""
     tokens: Floats
+    """Tokens of each branch, shape (branches,)."""
     codes: list[npt.NDArray[np.int64]]
-    """Answers, lengths in intervals, and probed answers by depth; one entry a branch each."""
+    """Categories of each branch: final answers, lengths in intervals, then probed answers by depth."""
 
 
-def sides(grid: Grid, drawn: Rows, *, probed: bool) -> list[Sides]:
-    """Both worlds' branches of every question that was drawn."""
+def by_question(grid: Grid, drawn: Rows, *, probed: bool) -> list[QuestionBranches]:
+    """Recorded and live branches of every drawn question; `probed` includes the probed answers."""
     settings = settings_of(grid.provenance)
     speller = make_speller(settings.answers)
     recorded: dict[int, Rows] = {}
     for row in read_table(Path(grid.name)).to_pylist():
         own = {"tokens": row["tokens"], "answer": row["final_answer"], "probes": row["probe_answers"]}
         recorded.setdefault(row["question_id"], []).append(own)
-    found = []
+    questions = []
     for question in sorted({row["question"] for row in drawn}):
         rows = recorded[question] + [row for row in drawn if row["question"] == question]
         written = sorted({answer for row in rows for answer in (row["answer"], *row["probes"])} - {""})
@@ -128,16 +131,16 @@ def sides(grid: Grid, drawn: Rows, *, probed: bool) -> list[Sides]:
         ]
         right = np.array([spelt[row["answer"]] == gold for row in rows], float)
         codes = [np.unique(list(map(repr, column)), return_inverse=True)[1] for column in columns]
-        found.append(Sides(len(recorded[question]), right, tokens, codes))
+        questions.append(QuestionBranches(len(recorded[question]), right, tokens, codes))
     speller.close()
-    return found
+    return questions
 
 
-def permuted(found: Sequence[Sides], statistic: "Statistic") -> tuple[float, float]:
-    """The statistic's sum over questions and its p; `statistic` takes names, shape (permutations, branches)."""
+def permutation_test(questions: Sequence[QuestionBranches], statistic: "Statistic") -> tuple[float, float]:
+    """The statistic's sum over questions, and its p."""
     rng = np.random.default_rng(0)
     total = np.zeros(PERMUTATIONS + 1)
-    for question in found:
+    for question in questions:
         live = np.zeros((PERMUTATIONS + 1, len(question.right)))
         live[:, question.recorded :] = 1
         live[1:] = rng.permuted(live[1:], axis=1)
@@ -147,7 +150,10 @@ def permuted(found: Sequence[Sides], statistic: "Statistic") -> tuple[float, flo
 
 
 def chi_square(codes: npt.NDArray[np.int64], live: Floats) -> Floats:
-    """Pearson's χ² of two samples over categories, one a permutation."""
+    """Pearson's χ² of live and recorded branches over categories, for each permutation.
+
+    `codes` has the shape (branches,), `live` (permutations, branches) with 1 for a live branch.
+    """
     each = np.eye(int(codes.max()) + 1)[codes]
     total = each.sum(axis=0)
     observed = live @ each
@@ -157,15 +163,15 @@ def chi_square(codes: npt.NDArray[np.int64], live: Floats) -> Floats:
     return result
 
 
-Statistic = Callable[[Sides, Floats], Floats]
-"""One value a permutation, of the names that it gives: shape (permutations, branches), 1 for a live branch."""
+Statistic = Callable[[QuestionBranches, Floats], Floats]
+"""Values by permutation, from labels of the shape (permutations, branches) with 1 for a live branch."""
 
 
-def mean_difference(of: Callable[[Sides], Floats], sign: int) -> Statistic:
-    """Mean of the live branches less mean of the recorded ones, times `sign`."""
+def mean_difference(of: Callable[[QuestionBranches], Floats], sign: int) -> Statistic:
+    """Difference of the means of live and recorded branches, times `sign`."""
 
-    def difference(s: Sides, names: Floats) -> Floats:
-        live, recorded = (own @ of(s) / own.sum(axis=1) for own in (names, 1 - names))
+    def difference(s: QuestionBranches, labels: Floats) -> Floats:
+        live, recorded = (own @ of(s) / own.sum(axis=1) for own in (labels, 1 - labels))
         result: Floats = sign * (live - recorded)
         return result
 
@@ -173,30 +179,31 @@ def mean_difference(of: Callable[[Sides], Floats], sign: int) -> Statistic:
 
 
 def categories(columns: slice) -> Statistic:
-    """χ² of some of a branch's codes, added up."""
-    return lambda s, names: sum((chi_square(codes, names) for codes in s.codes[columns]), np.zeros(len(names)))
+    """Sum of χ² over some of the categories in `QuestionBranches.codes`."""
+    return lambda s, labels: sum((chi_square(codes, labels) for codes in s.codes[columns]), np.zeros(len(labels)))
 
 
 def compare(grid: Grid, drawn: Rows, way: str) -> None:
-    """Print one way's comparison."""
+    """Print the comparison for one way of drawing, a key of `WAYS`."""
     own = [row for row in drawn if row["way"] == way]
     if not own:
         return
     probed = way == "steps"
-    found = sides(grid, own, probed=probed)
-    print(f"\n{way}: {len(found)} questions, {len(own)} live branches, {sum(s.recorded for s in found)} recorded ones")
+    questions = by_question(grid, own, probed=probed)
+    count = sum(s.recorded for s in questions)
+    print(f"\n{way}: {len(questions)} questions, {len(own)} live branches, {count} recorded ones")
     longest = settings_of(grid.provenance).sampling.max_tokens
-    means: dict[str, Callable[[Sides], Floats]] = {
+    means: dict[str, Callable[[QuestionBranches], Floats]] = {
         "a branch is right, %": lambda s: 100 * s.right,
         "tokens a branch": lambda s: s.tokens,
-        "ended for its length, %": lambda s: 100.0 * (s.tokens >= longest),
+        "ended at the length limit, %": lambda s: 100.0 * (s.tokens >= longest),
     }
     for name, of in means.items():
-        recorded = np.array([of(s)[: s.recorded].mean() for s in found])
-        live = np.array([of(s)[s.recorded :].mean() for s in found])
+        recorded = np.array([of(s)[: s.recorded].mean() for s in questions])
+        live = np.array([of(s)[s.recorded :].mean() for s in questions])
         difference = over_questions(live - recorded)
 
-        above, below = (permuted(found, mean_difference(of, sign))[1] for sign in (1, -1))
+        above, below = (permutation_test(questions, mean_difference(of, sign))[1] for sign in (1, -1))
         print(
             f"  {name}: recorded {recorded.mean():.1f}, live {live.mean():.1f}, live − recorded "
             f"{difference.value:+.1f} ({difference.low:+.1f} … {difference.high:+.1f}), p = "
@@ -204,12 +211,12 @@ def compare(grid: Grid, drawn: Rows, way: str) -> None:
         )
     columns = {"answers": slice(0, 1), "lengths": slice(1, 2), "probed answers": slice(2, None)}
     for name in list(columns) if probed else list(columns)[:2]:
-        value, p = permuted(found, categories(columns[name]))
+        value, p = permutation_test(questions, categories(columns[name]))
         print(f"  χ² of {name}: {value:.0f}, p = {p:.3f}")
 
 
 def main() -> None:
-    """Draw if there is a server, and compare."""
+    """Draw branches if a server is given, and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grid", required=True)
     parser.add_argument("--out", type=Path, required=True)

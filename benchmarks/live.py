@@ -1,15 +1,15 @@
-"""What a live episode costs beside asking the server directly, in tokens per second.
+"""Compares the tokens per second of live episodes with those of direct requests to the server.
 
 usage: python -m benchmarks.live --server URL --model NAME [--rounds 5] [--tokens 256] [--interval 64] [--assert]
 
-Asked for are one trace, read whole, and 16 traces, at once (n=16) or advanced together by `--interval`. Traces do not
-end before `--tokens` (ignore_eos), on both sides. Directly, the server is asked in one plain request: text in, text
-out. A live episode's time is all of it, from the question to the answer: the tokens of the prompt, the sandbox's start,
-the requests and the pauses between them.
+Cases: one trace read whole, and 16 traces advanced together by `--interval`. All traces have `--tokens` tokens
+(ignore_eos). A direct request is one plain completion of text with all traces (n=16). The time of a live episode is its
+whole duration, from the question to the answer: tokenising the prompt, starting the sandbox, the requests and the
+pauses between them.
 
-Each round is a pair, one after the other, so that both meet the same machine; which comes first changes from round to
-round. What counts is the median of the rounds' shares. `--assert` ends with status 1 if it is below 95 % for the trace
-read whole, or below 80 % for the 16 unprobed.
+Each round measures a pair, one directly after the other, and alternates their order. The result is the median over
+rounds of live speed divided by direct speed. `--assert` ends with status 1 if it is below 95 % for the trace read
+whole, or below 80 % for the 16 traces without probes.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from envdata.collect.engine import Sampling
 from envdata.collect.extraction import AnswerRule
 from envdata.collect.openai_client import Client
 from envdata.collect.openai_server import OpenAIServer
-from envdata.collect.settings import Settings
-from envdata.live.metering import metered
-from envdata.live.model import Asking
+from envdata.collect.settings import CollectionSettings
+from envdata.live.metering import count_per_episode
+from envdata.live.model import LiveSettings
 from sandbox.candidate import Candidate
-from sandbox.solving import Solver
+from sandbox.live import Solver
 
 PROMPT = "{question} This is a long story, told by an old sailor to his grandchildren. Once upon a time"
 
@@ -56,33 +56,34 @@ TOGETHER = (
 
 @dataclass(frozen=True)
 class Case:
-    """One way to spend tokens."""
+    """A controller to measure."""
 
     name: str
     branches: int
     source: str
+    """The controller's source."""
     bound: float | None
-    """The least share that the median may have."""
+    """Smallest acceptable median of `Pair.share`; None if there is no bound."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Tokens per second of one round."""
+    """Tokens per second of both sides in one round."""
 
     direct: float
     live: float
 
     @property
     def share(self) -> float:
-        """What of the direct rate is left."""
+        """Live speed divided by direct speed."""
         return self.live / self.direct
 
 
 class Endless(Client):
-    """Asks for traces that do not end by themselves, as the direct requests do."""
+    """A client whose traces have their full length (ignore_eos), as those of the direct requests."""
 
     async def complete(self, *, probing: bool = False, **arguments: Any) -> Any:
-        """POST /completions."""
+        """POST to /completions."""
         extra = {} if probing else {"ignore_eos": True}
         arguments["extra_body"] = {**arguments.get("extra_body", {}), **extra}
         return await super().complete(probing=probing, **arguments)
@@ -104,46 +105,49 @@ async def direct(client: openai.AsyncOpenAI, given: argparse.Namespace, case: Ca
 async def live(solver: Solver, given: argparse.Namespace, case: Case, question: str, seed: int) -> float:
     """Tokens of traces per second of one episode."""
     solution = await solver.solve(question, Candidate("mine", case.source), seed=seed)
-    # What the rules charged: the prompt's own token, where the server decodes one, is none of them.
+    # Tokens as the rules charge them: one that the server decodes to tokenise the prompt is not included.
     assert solution.cost.tokens == case.branches * given.tokens
     return solution.cost.tokens / solution.cost.seconds
 
 
 async def measure(given: argparse.Namespace) -> bool:
-    """Measure and print all of it; returns whether every bound holds."""
+    """Measure and print all cases; returns whether every bound holds."""
     sampling = Sampling(temperature=1.0, max_tokens=given.tokens)
-    settings = Settings(interval=given.interval, sampling=sampling, answers=AnswerRule("Answer:"), probe_tokens=8)
+    settings = CollectionSettings(
+        interval=given.interval, sampling=sampling, answers=AnswerRule("Answer:"), probe_tokens=8
+    )
     plain = openai.AsyncOpenAI(base_url=given.server, api_key="none", timeout=600)
     own = Endless(given.server, given.model, concurrency=256, timeout=600)
-    metered(own)
+    count_per_episode(own)
     cases = [
         Case("one branch read whole", 1, WHOLE, 0.95),
         Case(f"16 branches, {given.interval} tokens a call", 16, TOGETHER.replace("PROBE", "False"), 0.80),
         Case(f"16 branches, {given.interval} tokens a call, probed", 16, TOGETHER.replace("PROBE", "True"), None),
     ]
     holds = True
-    async with Solver(OpenAIServer(own), Asking.of(settings, PROMPT)) as solver:
-        # Once without counting: a sandbox is tried out and another made ready, and the server warms up.
+    async with Solver(OpenAIServer(own), LiveSettings.of(settings, PROMPT)) as solver:
+        # Warm-up, not counted: the choice of a sandbox, the start of a spare one, and the server.
         await live(solver, given, cases[0], "Warm up.", 0)
         await direct(plain, given, cases[0], "Warm up.", 0)
         for case in cases:
             pairs = []
             for number in range(given.rounds):
-                # Prompts differ from their first word on, so that no side finds another's in the prefix cache.
-                asked = f"Number {number} of {len(case.name)}."
-                prompt = PROMPT.replace("{question}", f"Plainly. {asked}")
+                # Prompts differ from the first word on, so that neither side profits from the other's prefix cache.
+                text = f"Number {number} of {len(case.name)}."
+                prompt = PROMPT.replace("{question}", f"Plainly. {text}")
                 if number % 2:
-                    played = await live(solver, given, case, f"Played. {asked}", number)
+                    played = await live(solver, given, case, f"Played. {text}", number)
                     rate = await direct(plain, given, case, prompt, number)
                 else:
                     rate = await direct(plain, given, case, prompt, number)
-                    played = await live(solver, given, case, f"Played. {asked}", number)
+                    played = await live(solver, given, case, f"Played. {text}", number)
                 pairs.append(Pair(rate, played))
-            holds &= _told(case, pairs)
+            holds &= _report(case, pairs)
     return holds
 
 
-def _told(case: Case, pairs: list[Pair]) -> bool:
+def _report(case: Case, pairs: list[Pair]) -> bool:
+    """Print a case's result; returns whether its bound holds."""
     share = statistics.median(pair.share for pair in pairs)
     plain, played = (statistics.median(getattr(pair, side) for pair in pairs) for side in ("direct", "live"))
     each = ", ".join(f"{pair.share:.0%}" for pair in pairs)
@@ -157,7 +161,7 @@ def _told(case: Case, pairs: list[Pair]) -> bool:
 
 
 def main() -> None:
-    """Read the arguments and measure."""
+    """Parse the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", required=True)
     parser.add_argument("--model", required=True)

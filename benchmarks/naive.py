@@ -1,122 +1,17 @@
-"""A deliberately plain replay: the rules and the seven methods, straight from their description, over rows in memory.
+"""A plain replay in one process: the shipped methods, written from their descriptions, on `naive_episode`'s rules.
 
-One process, no sandbox, no traces, no validation; strings for answers, one branch object after the other. It shares no
-code with the engine and the shipped controllers. It serves twice: as what their results must equal on any grid, and as
-the time that theirs is measured against.
+No sandbox, no traces, no validation. It shares no code with the engine and the shipped controllers. It is the reference
+for their results on any grid, and the baseline for their time.
 """
 
 import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
-
-CEILING = 64
-"""Branches that an episode may open."""
-
-
-class Recorded(NamedTuple):
-    """One recorded branch."""
-
-    probes: list[str]
-    tokens: int
-    final: str
-
-
-@dataclass
-class Question:
-    gold: str
-    interval: int
-    branches: list[Recorded]
-
-
-def read(path: Path | str) -> list[Question]:
-    """The questions of a grid's Parquet file."""
-    table = pq.read_table(path)
-    interval = int(table.schema.metadata[b"autotts.interval"])
-    questions: dict[int, Question] = {}
-    for row in table.to_pylist():
-        question = questions.setdefault(row["question_id"], Question(row["gold_answer"], interval, []))
-        question.branches.append(Recorded(row["probe_answers"], row["tokens"], row["final_answer"]))
-    return list(questions.values())
-
-
-class Branch:
-    """A branch that is being read. `step` costs and shows the next interval."""
-
-    def __init__(self, recorded: Recorded, interval: int, index: int) -> None:
-        self.recorded, self.interval, self.index = recorded, interval, index
-        self.depth = self.paid = 0
-        self.finished = self.pruned = False
-        self.answer: str | None = None
-
-    def step(self) -> int:
-        probes, tokens, final = self.recorded
-        if self.depth < len(probes):
-            self.answer = probes[self.depth]
-            cost = self.interval
-        else:
-            self.answer, self.finished = final, True
-            cost = max(0, tokens - self.interval * len(probes))
-        self.depth += 1
-        self.paid += cost
-        return cost
-
-    def rest(self) -> int:
-        """Read to the end."""
-        cost = max(0, self.recorded.tokens - self.paid)
-        self.paid += cost
-        self.depth, self.finished, self.answer = len(self.recorded.probes) + 1, True, self.recorded.final
-        return cost
-
-
-@dataclass
-class Episode:
-    """One question under one order; calls add up in `tokens`, and by their longest branch in `sequential`."""
-
-    question: Question
-    order: Sequence[int]
-    tokens: int = 0
-    sequential: int = 0
-    branches: list[Branch] = field(default_factory=list)
-
-    @property
-    def room(self) -> int:
-        return min(CEILING, len(self.order)) - len(self.branches)
-
-    def open(self, n: int) -> list[Branch]:
-        opened = self.next(n)
-        self.pay([branch.step() for branch in opened])
-        return opened
-
-    def read(self, n: int) -> list[Branch]:
-        """Open and read whole: a branch costs its length, even where stepping through it would cost more."""
-        opened = self.next(n)
-        self.pay([branch.rest() for branch in opened])
-        return opened
-
-    def next(self, n: int) -> list[Branch]:
-        start = len(self.branches)
-        recorded, interval = self.question.branches, self.question.interval
-        fresh = [Branch(recorded[self.order[i]], interval, i) for i in range(start, start + min(n, self.room))]
-        self.branches += fresh
-        return fresh
-
-    def step(self, branches: Iterable[Branch]) -> None:
-        self.pay([branch.step() for branch in branches])
-
-    def rest(self, branches: Iterable[Branch]) -> None:
-        self.pay([branch.rest() for branch in branches if not branch.finished])
-
-    def pay(self, costs: list[int]) -> None:
-        """One call: its branches run side by side."""
-        self.tokens += sum(costs)
-        self.sequential += max(costs, default=0)
+from benchmarks.naive_episode import Branch, Episode, Question
 
 
 def majority(answers: Iterable[str | None]) -> str | None:
@@ -125,7 +20,7 @@ def majority(answers: Iterable[str | None]) -> str | None:
 
 
 def top(answers: list[str]) -> tuple[str | None, float]:
-    """The most frequent answer and its confidence."""
+    """Return the most frequent answer and its confidence."""
     ranked = Counter(answers).most_common(2)
     if not ranked:
         return None, 0.0
@@ -134,12 +29,9 @@ def top(answers: list[str]) -> tuple[str | None, float]:
 
 @cache
 def confidence(v1: int, v2: int) -> float:
-    """P(p > 1/2) for p ~ Beta(v1 + 1, v2 + 1): at most v1 heads in v1 + v2 + 1 tosses."""
+    """Return P(p > 1/2) for p ~ Beta(v1 + 1, v2 + 1), which is P(at most v1 heads in v1 + v2 + 1 tosses)."""
     tosses = v1 + v2 + 1
     return sum(math.comb(tosses, heads) for heads in range(v1 + 1)) / 2**tosses
-
-
-# ---- the methods -----------------------------------------------------------------------------------------------
 
 
 def sc(episode: Episode, branches: int = 64) -> str | None:
@@ -265,6 +157,78 @@ def cmc(episode: Episode, beta: float = 1.0) -> str | None:
     return majority(branch.answer for branch in opened if not branch.pruned)
 
 
+def surge(episode: Episode, beta: float = 1.0) -> str | None:
+    first_wave, most = round(4 * 2.5**beta), min(round(8 * 8**beta), episode.room)
+    opened = episode.branches
+    gave: list[set[str]] = []
+    ended: list[Branch] = []
+    leader: str | None = None
+
+    def look(branches: list[Branch]) -> None:
+        for branch in branches:
+            if branch.answer not in UNPARSED:
+                gave[branch.index].add(str(branch.answer))
+
+    while len(opened) < most:
+        wave = int(1.5 * len(opened)) if opened else first_wave
+        left = most - len(opened)
+        fresh = episode.open(left if left < 1.5 * wave else wave)
+        gave += [set() for _ in fresh]
+        look(fresh)
+        ended += [branch for branch in fresh if branch.finished]
+        margin = 1.5 - 1.2 * len(opened) / most
+        while len(ended) < 0.5 * len(opened):
+            live = [branch for branch in opened if not branch.finished]
+            depth = min(branch.depth for branch in live)
+            behind = [branch for branch in live if branch.depth == depth]
+            ahead = min((branch.depth for branch in live if branch.depth > depth), default=1 << 20)
+            more: list[Branch] = []
+            while not more and behind[0].depth < ahead:
+                episode.step(behind)
+                look(behind)
+                more = [branch for branch in behind if branch.finished]
+            ended += more
+            if more:
+                leader, lead = _surging(episode, ended, gave)
+                if len(ended) >= 0.5 * min(first_wave, most) and lead >= margin:
+                    return leader
+    return leader or majority(branch.answer for branch in opened)
+
+
+UNPARSED = ("", "ERR", "?", "No")
+
+
+def _surging(episode: Episode, ended: list[Branch], gave: list[set[str]]) -> tuple[str | None, float]:
+    """Return the leading answer and its lead in standard deviations."""
+    first = min(branch.depth for branch in ended)
+    scale = episode.question.interval / 8000
+    votes: dict[str, float] = {}
+    for branch in ended:
+        if branch.answer is not None and branch.answer not in UNPARSED:
+            votes[branch.answer] = votes.get(branch.answer, 0.0) + math.exp((first - branch.depth) * scale)
+    if not votes:
+        return None, 0.0
+    spread, likely = dict.fromkeys(votes, 0.0), dict(votes)
+    for branch in episode.branches:
+        if branch.answer in votes:
+            weight = math.exp(min(0, first - branch.depth) * scale)
+            spread[branch.answer] += (1.0 if branch.finished else 0.25) * weight * weight
+            if not branch.finished:
+                likely[branch.answer] += 0.25 * weight
+    for answer in votes:
+        came = [branch for branch in episode.branches if answer in gave[branch.index]]
+        kept = ((sum(branch.answer == answer for branch in came) + 1) / (len(came) + 1)) ** 2
+        votes[answer] *= kept
+        likely[answer] *= kept
+        spread[answer] *= kept * kept
+    leader = max(votes, key=votes.__getitem__)
+    ranked = sorted(likely, key=likely.__getitem__, reverse=True)
+    if ranked[0] != leader:
+        return leader, 0.0
+    second = [likely[ranked[1]], spread[ranked[1]]] if len(ranked) > 1 else [0.0, 0.0]
+    return leader, (likely[leader] - second[0]) / math.sqrt(spread[leader] + second[1])
+
+
 METHODS: dict[str, Callable[..., str | None]] = {
     "sc": sc,
     "asc": asc,
@@ -273,11 +237,12 @@ METHODS: dict[str, Callable[..., str | None]] = {
     "st_bon": st_bon,
     "parallel_probe": parallel_probe,
     "cmc": cmc,
+    "surge": surge,
 }
 
 
 class Outcome(NamedTuple):
-    """How an episode ended."""
+    """The result of an episode."""
 
     repeat: int
     question: int
@@ -306,7 +271,10 @@ def play(
     order: Callable[[int, int, int], Sequence[int]] = published_order,
     **settings: float,
 ) -> list[Outcome]:
-    """Every repeat of every question by one method; `order` takes the number of branches, the seed and the repeat."""
+    """Play every repeat of every question by the method `name`.
+
+    `order` gives a branch order from the number of branches, the seed and the repeat; `settings` are the method's.
+    """
     method = METHODS[name]
     outcomes = []
     for repeat in range(repeats):
@@ -314,18 +282,10 @@ def play(
             episode = Episode(question, order(len(question.branches), seed, repeat))
             answer = method(episode, **settings)
             opened = episode.branches
+            longest = max((branch.paid for branch in opened), default=0)
+            pruned, finished = (sum(getattr(branch, name) for branch in opened) for name in ("pruned", "finished"))
+            cost = episode.tokens, episode.sequential, longest
             outcomes.append(
-                Outcome(
-                    repeat,
-                    number,
-                    answer == question.gold,
-                    answer,
-                    episode.tokens,
-                    episode.sequential,
-                    max(branch.paid for branch in opened) if opened else 0,
-                    len(opened),
-                    sum(branch.pruned for branch in opened),
-                    sum(branch.finished for branch in opened),
-                )
+                Outcome(repeat, number, answer == question.gold, answer, *cost, len(opened), pruned, finished)
             )
     return outcomes

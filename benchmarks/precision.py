@@ -1,12 +1,12 @@
-"""How precise are figures after R repeats, with published and with balanced branch orders?
+"""Measures standard errors after R repeats, with published and with balanced branch orders.
 
     python benchmarks/precision.py PUBLISHED_FOLDER [--designs 40] [--models Qwen3-1.7B,…] [--jobs 2]
 
 For SC@16, ASC and CMC on each grid of the published search set: the standard error of mean accuracy and mean tokens
-that is due to the choice of branch orders, as it would be seen by running the whole evaluation again with another seed.
-Published repeats are independent, so theirs is the standard deviation of a repeat's mean over √R. Balanced ones are
-not: theirs is the standard deviation of the mean of R repeats over many designs, each with a seed of its own. "worth"
-says how many published repeats would be as precise as the balanced ones.
+that is due to the choice of branch orders, as between evaluations with different seeds. Published repeats are
+independent: their standard error is the standard deviation of a repeat's mean, divided by √R. Balanced repeats are not:
+theirs is the standard deviation of the mean of R repeats over many designs, each with another seed. "worth" is the
+number of published repeats with the precision of the balanced ones.
 
 Episodes are played by `benchmarks/naive.py`, which plays them as the engine does (tests/sandbox/test_controllers.py).
 """
@@ -21,12 +21,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks import naive
-from envdata.orders import balanced_order
-from envdata.published import import_folder
+from benchmarks import naive, naive_episode
+from envdata.autotts_import import import_folder
+from envdata.branch_orders import balanced_order
 
 REPEATS = (8, 16, 24)
-"""Numbers of repeats that are looked at."""
+"""Numbers of balanced repeats to measure."""
 
 CONTROLLERS: list[tuple[str, str, dict[str, float]]] = [
     ("SC@16", "sc", {"branches": 16}),
@@ -52,12 +52,19 @@ class Figure(NamedTuple):
     """Standard error after R repeats, by R."""
 
     def worth(self, repeats: int) -> float:
-        """How many published repeats are as precise."""
+        """Number of published repeats with the precision of `repeats` balanced ones."""
         return (self.published / self.balanced[repeats]) ** 2 if self.balanced[repeats] else float("inf")
 
 
 def measure(path: str, name: str, settings: dict[str, float], designs: int) -> list[Figure]:
-    """The figures of one controller on one grid."""
+    """The figures of one controller on one grid.
+
+    Args:
+        path: Parquet file of the grid.
+        name: Method in `benchmarks.naive.METHODS`.
+        settings: The method's arguments.
+        designs: Number of evaluations, each with a seed of its own.
+    """
     means = {kind: _repeat_means(path, name, settings, kind, designs) for kind in ORDERS}
     published = means["published"].reshape(-1, 2)
     balanced = means["balanced"]
@@ -85,12 +92,12 @@ def _repeat_means(path: str, name: str, settings: dict[str, float], kind: str, d
 
 
 @cache
-def _questions(path: str) -> list[naive.Question]:
-    return naive.read(path)
+def _questions(path: str) -> list[naive_episode.Question]:
+    return naive_episode.read(path)
 
 
 def table(rows: Iterator[tuple[str, str, Figure]]) -> Iterator[str]:
-    """The lines to print."""
+    """Lines of the table."""
     last = max(REPEATS)
     heads = [f"balanced {r}" for r in REPEATS]
     yield f"{'grid':<12}{'controller':<11}{'figure':<11}{'mean':>10}" + "".join(
@@ -123,7 +130,7 @@ def main() -> None:
             for label, name, settings in CONTROLLERS
         ]
         print("Standard errors due to branch orders")
-        for line in table((model, label, figure) for model, label, found in running for figure in found.result()):
+        for line in table((model, label, figure) for model, label, future in running for figure in future.result()):
             print(line, flush=True)
 
 

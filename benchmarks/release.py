@@ -1,4 +1,4 @@
-"""The public release's `question` object, replayed plainly here: what the adapter must equal, and be timed by.
+"""A plain in-process replay of the public release's `question` object: reference for the adapter's results and time.
 
 No isolation, no checks, strings for answers; it shares no code with the engine.
 """
@@ -7,7 +7,7 @@ import random
 import types
 from pathlib import Path
 
-from benchmarks.naive import Question, read
+from benchmarks.naive_episode import Question, read
 
 
 class InProcessQuestion:
@@ -56,7 +56,15 @@ class InProcessQuestion:
 def play(
     controller: Path, grid: Path, beta: float, repeats: int, seed: int = 0
 ) -> list[tuple[bool, str | None, int, int]]:
-    """(correct, answer, tokens, longest branch) of every episode, repeats first, as the release evaluates."""
+    """Return (correct, answer, tokens, tokens of the longest branch) of every episode, all of a repeat together.
+
+    Args:
+        controller: Source file of the release's `OptimalController`.
+        grid: Parquet file of the grid.
+        beta: The controller's parameter.
+        repeats: Number of branch orders.
+        seed: Repeat r is shuffled with seed + r, as in the release.
+    """
     module = types.ModuleType("controller")
     exec(compile(controller.read_text(), str(controller), "exec"), module.__dict__)
     questions = read(grid)

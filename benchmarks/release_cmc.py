@@ -1,7 +1,7 @@
-"""CMC in the manner of the public AutoTTS release: its `question` object, one branch an action, SciPy, its own trace.
+"""CMC as a controller of the public AutoTTS release: its `question` object, one branch an action, SciPy, its own trace.
 
-Written from the rules in the project's documents to measure and test the adapter with; it stands for files that users
-bring. Nothing of the project is imported.
+Written from the rules in the project's documents, to measure and test the adapter in place of a user's file. It imports
+nothing of the project.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from scipy.stats import beta as beta_distribution
 
 
 class BaseController:
-    """What the release's controllers derive from; every file brings its own."""
+    """Base class of the release's controllers, which every file defines itself."""
 
     def __init__(self, config=None):
         self.config = dict(config or {})
@@ -33,7 +33,7 @@ def pool_confidence(pool):
 
 
 class OptimalController(BaseController):
-    """Confidence momentum: stop on the trend of the pool's confidence, widen when it stalls."""
+    """Confidence momentum: stop on the trend of the pool's confidence, open branches when it stalls."""
 
     def __init__(self, config=None):
         super().__init__(config)

@@ -1,13 +1,13 @@
-"""Candidates one after another and many at a time, a quarter of them hostile: does anything leak, and does it matter?
+"""Load test of a sandbox: many candidates, a quarter of them hostile, and a check for leaked resources.
 
 usage: python benchmarks/sandbox_load.py [--sandbox bubblewrap|docker] [--candidates 500] [--at-a-time 50]
 
 `--at-a-time 1` plays them one after another. Every fourth candidate is the next case of the conformance suite, the
-others are an honest one. What could be left behind is counted before and after: processes (orphans come back to this
-process, which is made their reaper), descriptors, everything in a temporary folder of its own, control groups,
-containers, memory; for an engine on this machine its processes, descriptors and memory too. Prints one JSON object.
+others are an honest one. Resources are counted before and after: processes (orphans are reparented to this process,
+which is made a subreaper), descriptors, files in a temporary folder of its own, control groups, containers and memory;
+for an engine on this machine also its processes, descriptors and memory. Prints one JSON object.
 
-Fails if something was left, or if an honest candidate did not score exactly as it does alone.
+Fails if a resource leaked, or if an honest candidate did not score exactly as it does alone.
 """
 
 import argparse
@@ -27,27 +27,30 @@ from typing import Any
 
 from sandbox.backends import docker
 from sandbox.backends.base import Backend, Limits
-from sandbox.backends.choose import BACKENDS
-from sandbox.conformance.run import CASES, judge, see
-from sandbox.conformance.targets import World, world
-from sandbox.conformance.try_out import HONEST, fingerprint, play
+from sandbox.backends.choose import cold_backend
+from sandbox.conformance.playing import HONEST, fingerprint, play
+from sandbox.conformance.run import CASES, judge, observe
+from sandbox.conformance.targets import Targets, make_targets
 from sandbox.host import InfrastructureError
 
 PATIENT = Limits(reply_seconds=300.0, repeat_seconds=600.0, start_seconds=300.0)
-"""Fifty sandboxes may share one core here: honest candidates must not fail for that."""
+"""Long limits: fifty sandboxes may share one core, and honest candidates must not fail for that."""
 
 WARM_UP = 3
-"""Candidates for each of those at a time, before the counts that growth is measured from: each thread, each import."""
+"""Candidates for each of those at a time that are played before the first count: they start threads and import."""
 
 GROWTH_KB = 60
-"""Resident memory that there may be more of for each candidate. Honest ones leave none; floods and long texts leave
-holes in the heap of the thread that read them, until it has seen its largest."""
+"""Accepted growth of resident memory in kB for each candidate. Honest ones cause none; floods and long texts fragment
+the heap of the thread that read them, up to the largest text."""
 
 _SET_CHILD_SUBREAPER = 36
 
 
 def count(client: Any, engine: int | None) -> dict[str, int]:
-    """What could leak."""
+    """Amounts of the resources that could leak, by name.
+
+    `client` is the Docker client, `engine` the engine's process id; None where there is none.
+    """
     containers = len(docker.own_containers(client)) if client is not None else 0
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
@@ -70,7 +73,7 @@ def count(client: Any, engine: int | None) -> dict[str, int]:
 
 
 def name(process: Path) -> str:
-    """A process's name, empty when it has ended."""
+    """Name of a process, from its folder in /proc; empty if it has ended."""
     try:
         return (process / "comm").read_text()
     except OSError:
@@ -83,7 +86,7 @@ def resident(pid: int) -> int:
 
 
 def engine_process() -> int | None:
-    """The engine behind a local DOCKER_HOST, where it is a process of this machine that may be looked at."""
+    """Process id of the engine at DOCKER_HOST; None if it is not a process of this machine or may not be inspected."""
     host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     if not host.startswith("unix://"):
         return None
@@ -93,21 +96,24 @@ def engine_process() -> int | None:
     return pid if pid > 1 and os.access(f"/proc/{pid}/fd", os.R_OK) else None
 
 
-def one(backend: Backend, targets: World, number: int, alone: bytes) -> tuple[bool, str]:
-    """Play candidate `number`; returns whether it was hostile, and what is wrong with how it ended."""
+def one(backend: Backend, targets: Targets, number: int, alone: bytes) -> tuple[bool, str]:
+    """Play candidate `number`; returns whether it was hostile, and the error in its outcome, empty if there is none.
+
+    `alone` is the fingerprint of the honest candidate when it is played alone.
+    """
     if number % 4 == 3:
         case = CASES[number // 4 % len(CASES)]
         try:
-            said = judge(case, see(list(play(backend, targets.candidate(case), targets.grid, case.limits))))
+            problem = judge(case, observe(list(play(backend, targets.candidate(case), targets.grid, case.limits))))
         except InfrastructureError as error:
-            said = f"infrastructure error: {error}"
-        return True, f"{case.name}: {said}" if said else ""
+            problem = f"infrastructure error: {error}"
+        return True, f"{case.name}: {problem}" if problem else ""
     same = fingerprint(play(backend, HONEST, targets.grid, PATIENT)) == alone
     return False, "" if same else "scored otherwise than alone"
 
 
 def at_rest(client: Any, engine: int | None) -> dict[str, int]:
-    """The counts once they no longer fall: an engine ends its part of a container after the container."""
+    """The counts once they no longer fall, since an engine cleans up after a container has ended."""
     counts, deadline = count(client, engine), time.monotonic() + 30
     while time.monotonic() < deadline:
         time.sleep(2.0)
@@ -118,19 +124,19 @@ def at_rest(client: Any, engine: int | None) -> dict[str, int]:
 
 
 def leaks(before: dict[str, int], after: dict[str, int], candidates: int) -> list[str]:
-    """Which counts have grown; memory by more than a little for each candidate."""
-    found = []
+    """Names of the counts that have grown; of memory, by more than `GROWTH_KB` a candidate."""
+    leaked = []
     for what, amount in after.items():
         allowed = GROWTH_KB * candidates if what.endswith("kB") else 0
-        # An engine keeps some idle connections and buffers, whatever their number was before.
+        # An engine may keep up to 40 more idle connections and buffers.
         allowed = 40 if what == "engine's descriptors" else allowed
         if amount - before[what] > allowed:
-            found.append(what)
-    return found
+            leaked.append(what)
+    return leaked
 
 
 def main() -> None:
-    """Run and report."""
+    """Parse the arguments, play the candidates and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--sandbox", choices=["bubblewrap", "docker"], default="bubblewrap")
     parser.add_argument("--candidates", type=int, default=500)
@@ -139,10 +145,10 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     client = docker.connect() if asked.sandbox == "docker" else None
     engine = engine_process() if client is not None else None
-    backend = BACKENDS[asked.sandbox]()
+    backend = cold_backend(asked.sandbox)
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
         os.environ["TMPDIR"] = tempfile.tempdir = folder
-        with world() as targets, ThreadPoolExecutor(asked.at_a_time) as pool:
+        with make_targets() as targets, ThreadPoolExecutor(asked.at_a_time) as pool:
             alone = fingerprint(play(backend, HONEST, targets.grid, PATIENT))
             for _ in pool.map(
                 lambda number: one(backend, targets, number * 4, alone), range(WARM_UP * max(10, asked.at_a_time))
@@ -158,7 +164,7 @@ def main() -> None:
     honest = [wrong for hostile, wrong in outcomes if not hostile]
     hostile = [wrong for is_hostile, wrong in outcomes if is_hostile]
     leaked = leaks(before, after, asked.candidates)
-    said = {
+    result = {
         "sandbox": asked.sandbox,
         "candidates": asked.candidates,
         "at a time": asked.at_a_time,
@@ -171,7 +177,7 @@ def main() -> None:
         "after": after,
         "leaked": leaked,
     }
-    print(json.dumps(said, indent=1))
+    print(json.dumps(result, indent=1))
     sys.exit(1 if leaked or any(honest) else 0)
 
 

@@ -1,9 +1,9 @@
-"""What it takes to spell all answers of a grid, as `autotts grid collect --answers math` does question by question.
+"""Measures the time to spell all answers of a grid canonically, as `autotts grid collect --answers math` does.
 
 usage: python -m benchmarks.spelling GRID…
 
-Printed for each grid: distinct answers, spellings that are left, answers that were given up, seconds of the clock
-and of processor time, those of the reading process included. Needs the extra `questions`.
+Prints for each grid: distinct answers, canonical spellings, answers without one, and seconds of wall and processor
+time, that of the parsing process included. Needs the extra `questions`.
 """
 
 import os
@@ -12,13 +12,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from envdata.collect.canonical_answers import make_speller
 from envdata.collect.extraction import AnswerRule
-from envdata.collect.spelling import make_speller
 from envdata.grid import Grid
 
 
 def spell(path: Path) -> str:
-    """Spell one grid, and say what it took."""
+    """Spell the answers of one grid; returns the line to print."""
     grid = Grid.load(path)
     arrays = grid.arrays
     texts = arrays.answer_texts.to_pylist()
@@ -40,6 +40,7 @@ def spell(path: Path) -> str:
 
 
 def _processor_time() -> float:
+    """Processor time of this process and its children, in seconds."""
     return sum(os.times()[:4])
 
 

@@ -1,11 +1,11 @@
-"""Where the time of an evaluation goes: controllers, the host's passes over arrays, and all that lies between them.
+"""Breaks the time of an evaluation down into the worker's code, the host's code and the cost of isolation.
 
     python -m benchmarks.where PUBLISHED_FOLDER [--repeats 100] [--rounds 7]
 
-The same repeats are played three times over on one core: once in a sandbox, which gives the whole; then in this
-process, with the worker's code fed from recorded replies, and with the host's code fed from recorded frames. Of
-`--rounds` runs of each the fastest counts. What neither explains is what isolation costs: forking and confining a
-worker for each repeat, memory that is touched for the first time, switching between processes, and the wire.
+The same repeats are played three times on one core: in a sandbox, for the total; then in this process, the worker's
+code with recorded replies, and the host's code with recorded frames. Each figure is the fastest of `--rounds` runs. The
+remainder ("between") is the cost of isolation: forking and confining a worker for each repeat, first access to memory,
+switches between processes, and the channel.
 """
 
 import argparse
@@ -16,22 +16,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import naive
+from benchmarks import naive, naive_episode
 from benchmarks.speed import MODEL, PATIENT, evaluate, one_core
+from envdata.autotts_import import import_folder
+from envdata.branch_orders import published_order
 from envdata.episodes import Episodes, Terms
 from envdata.grid import Grid
-from envdata.orders import published_order
-from envdata.published import import_folder
-from sandbox import serving
+from sandbox import frame_server
 from sandbox.candidate import Candidate
 from sandbox.evaluate import Evaluator
-from sandbox.frames import Frame
 from sandbox.inside import player, wire
-from sandbox.playing import IN_FLIGHT, LIVE_EPISODES, Settings
+from sandbox.replay_player import IN_FLIGHT, LIVE_EPISODES, EvaluationSettings
+from sandbox.request_frames import RequestFrame
 
 
 class Rehearsal:
-    """One candidate's repeats in this process: the worker's side and the host's, each timed without the other."""
+    """Plays a candidate's repeats in this process, with the worker's and the host's code timed separately."""
 
     def __init__(self, grid: Grid, spec: str, beta: float) -> None:
         self.grid, self.beta = grid, beta
@@ -40,45 +40,49 @@ class Rehearsal:
         self.sent: list[bytes] = []
 
     def record(self, repeat: int) -> tuple[list[bytes], list[bytes]]:
-        """The frames that a repeat's worker sends, and the replies that it gets."""
+        """Return the frames that the worker of a repeat sends, and the replies that it receives."""
         episodes = Episodes(self.grid, Terms(), 1)
         episodes.begin(0, self._orders(repeat), traced=False)
+        numbering = frame_server.Numbering(1, len(self.grid.questions))
         frames: list[bytes] = []
         replies: list[bytes] = []
 
         def answer(frame: bytes) -> bytes:
             frames.append(frame)
-            made, broken = serving.serve(episodes, [Frame(0, frame)], show_answers=False)
+            served, broken = frame_server.serve(
+                episodes, [RequestFrame(0, frame)], show_answers=False, numbering=numbering
+            )
             assert not broken
-            replies.append(made.get(0, b""))
+            replies.append(served.get(0, b""))
             return replies[-1]
 
         self._work(answer)
         return frames, replies
 
     def worker(self, replies: list[bytes]) -> float:
-        """Seconds of a worker's own code over a repeat whose replies are known."""
+        """Return the seconds of the worker's code for a repeat, with recorded replies."""
         waiting = iter(replies)
         began = time.perf_counter()
         self._work(lambda frame: next(waiting))
         return time.perf_counter() - began
 
     def host(self, frames: list[list[bytes]]) -> float:
-        """Seconds of the host's passes over the frames of repeats that are played side by side."""
+        """Return the seconds of the host's code for the recorded frames of repeats that are played together."""
         episodes = Episodes(self.grid, Terms(), len(frames))
         for group in range(len(frames)):
             episodes.begin(group, self._orders(group), traced=False)
+        numbering = frame_server.Numbering(len(frames), len(self.grid.questions))
         began = time.perf_counter()
         for turn in range(max(map(len, frames))):
-            now = [Frame(group, own[turn]) for group, own in enumerate(frames) if turn < len(own)]
-            serving.serve(episodes, now, show_answers=False)
+            now = [RequestFrame(group, own[turn]) for group, own in enumerate(frames) if turn < len(own)]
+            frame_server.serve(episodes, now, show_answers=False, numbering=numbering)
         return time.perf_counter() - began
 
     def _orders(self, repeat: int) -> list[Any]:
         return [published_order(int(n), 0, repeat) for n in self.grid.branches]
 
     def _work(self, answer: Callable[[bytes], bytes]) -> None:
-        """Play a repeat with the worker's code, with `answer` in the place of the channel."""
+        """Play a repeat with the worker's code; `answer` replaces the channel to the host."""
         inbox = b""
 
         def write(descriptor: int, data: bytes) -> None:
@@ -105,6 +109,7 @@ class Rehearsal:
 
 
 def main() -> None:
+    """Parse the arguments, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the published replay data")
     parser.add_argument("--repeats", type=int, default=100)
@@ -114,6 +119,7 @@ def main() -> None:
         ("CMC β=0.5", "cmc", 0.5, "cmc", {"beta": 0.5}),
         ("CMC β=1", "cmc", 1.0, "cmc", {"beta": 1.0}),
         ("Parallel-Probe(64)", "parallel_probe", 1.0, "parallel_probe", {}),
+        ("surge β=0.5", "surge", 0.5, "surge", {"beta": 0.5}),
         ("ASC(64)", "asc", 1.0, "asc", {}),
         ("SC@64", "sc", 1.0, "sc", {}),
     )
@@ -122,8 +128,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as out, one_core():
         done = {each.source.parent.name: str(each.target) for each in import_folder(given.folder, Path(out))}
         path = done[MODEL]
-        grid, questions = Grid.load(Path(path)), naive.read(path)
-        with Evaluator(Settings(limits=PATIENT), sandbox="bubblewrap", jobs=1) as evaluator:
+        grid, questions = Grid.load(Path(path)), naive_episode.read(path)
+        with Evaluator(EvaluationSettings(limits=PATIENT), sandbox="bubblewrap", jobs=1) as evaluator:
             for name, spec, beta, method, settings in cases:
                 rehearsal = Rehearsal(grid, spec, beta)
                 recorded = [rehearsal.record(repeat) for repeat in range(IN_FLIGHT)]

@@ -1,1 +1,1 @@
-"""The world: replay grids, the rules of an episode, many episodes at once, scoring, and where grids come from."""
+"""The environment: replay grids, the rules of an episode, many episodes at once, scoring, and collection of grids."""

@@ -1,7 +1,7 @@
-"""The atomic actions of an episode, and the reasons for which one is refused.
+"""Atomic actions of an episode, and the reasons for refusing one.
 
-The standard library alone is used here: the same file is shown to the process that runs a controller, so that both
-sides of the wire spell actions and refusals alike.
+This module uses the standard library alone: the process that runs a controller imports the same file, so both sides of
+the wire share the numbers of actions and refusals.
 """
 
 from enum import IntEnum, unique
@@ -9,37 +9,33 @@ from enum import IntEnum, unique
 
 @unique
 class Op(IntEnum):
-    """What a controller can do; a call applies one of them to one or more branches at once."""
+    """Actions of a controller. A call applies one of them to one or more branches at once."""
 
     BRANCH = 1
     """Open branches through their first interval."""
     CONTINUE = 2
     """Advance branches by one interval."""
     FINISH = 3
-    """CONTINUE branches to their ends, looking at the final answers alone."""
+    """CONTINUE branches to their ends and reveal their final answers only."""
     PROBE = 4
-    """Look at the answers that branches would give from their present prefixes."""
+    """Reveal the answers that branches would give from their present prefixes."""
     PRUNE = 5
-    """Stop branches for good; what they showed stays known."""
+    """Stop branches for good. Revealed answers stay known."""
     ANSWER = 6
     """End the episode with an answer that it revealed, or with none."""
     NOTE = 7
-    """A remark of the controller's for the trace; changes nothing."""
+    """Add a remark of the controller to the trace; it changes nothing else."""
     FAIL = 8
-    """The worker reports that the controller failed; ends the episode without an answer."""
+    """Report that the controller failed: ends the episode without an answer."""
     READ = 9
-    """BRANCH and FINISH in one call: open branches, and look at their final answers alone."""
-    ROUNDS = 10
-    """CONTINUE the same branches again and again, until something comes up that the controller has to see."""
-    IN_TURN = 11
-    """READ some branches, then more, and so on, until there are enough of them or their vote is clear."""
-    TAKEN = 12
-    """BRANCH and CONTINUE, one branch each, that were taken from sealed branches (`sandbox.sealing`) before."""
+    """BRANCH and FINISH in one call: open branches and reveal their final answers only."""
+    SIGNAL = 10
+    """Read a signal of branches at depths that they have reached. Costs nothing and changes nothing."""
 
 
 @unique
 class Refusal(IntEnum):
-    """Why an action was not admissible; a refused call changed nothing."""
+    """Reasons for which an action is inadmissible. A refused call changes nothing."""
 
     ADMITTED = 0
     UNKNOWN_BRANCH = 1
@@ -51,3 +47,4 @@ class Refusal(IntEnum):
     BUDGET_EXCEEDED = 7
     EPISODE_OVER = 8
     UNREVEALED_ANSWER = 9
+    NO_PROBE = 10

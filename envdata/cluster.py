@@ -1,8 +1,8 @@
-"""Joining a Ray cluster, and being sure that its nodes run the code that this process runs.
+"""Connection to a Ray cluster, with a check that its nodes run the same code as this process.
 
-Which cluster is Ray's own affair: RAY_ADDRESS, else one that was started on this machine, else a new one of this
-machine alone. Nodes need the package installed as it is here; nothing is shipped to them but the work itself, so that
-what they run is what was installed by whoever looks after them.
+Ray chooses the cluster: RAY_ADDRESS, else one that was started on this machine, else a new one of this machine alone.
+The package must be installed on every node as it is here; only the work itself is sent, so that a node runs the code
+that its administrator installed.
 """
 
 import hashlib
@@ -12,54 +12,61 @@ import logging
 import os
 import platform
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from envdata.errors import UserError
+from envdata.printable import first_line
+
 PACKAGES = ("envdata", "sandbox")
-"""The code that decides results."""
+"""Packages whose code decides results."""
 SECONDS_TO_ANSWER = 120.0
-"""For a node's first process, which has to start."""
+"""Time limit for a node's first process, which has to start."""
 SECONDS_TO_CONNECT = 5.0
-"""To an address that was given. Ray itself would try for minutes."""
+"""Time limit for connecting to a given address. Ray itself would try for minutes."""
 
 
-class ClusterError(Exception):
+class ClusterError(UserError):
     """The cluster cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that was joined."""
+    """A connection to a cluster."""
 
     ray: Any
-    """The module."""
+    """The module `ray`."""
     cpus: int
-    """All nodes' CPUs."""
+    """CPUs of all nodes."""
     gpus: int
+    """GPUs of all nodes."""
     nodes: int
+    """Number of nodes that are alive."""
     ours: bool
-    """Whether joining it was our doing, so that leaving it is too."""
+    """Whether this process made the connection, and so closes it."""
 
     def leave(self) -> None:
-        """Leave the cluster; what this process still had running there ends."""
+        """Close the connection if it was made here; work of this process that still runs there ends."""
         if self.ours:
             self.ray.shutdown()
 
 
 def join() -> Cluster:
-    """Join the cluster and check its nodes. Raises ClusterError."""
+    """Connect to the cluster and check its nodes. Raises ClusterError."""
     try:
         ray: Any = importlib.import_module("ray")
     except ImportError as error:
         raise ClusterError(f"Ray is not installed ({error}); pip install 'autotts[ray]'") from None
     ours = not ray.is_initialized()
     if ours:
-        _make_sure_that_it_listens(os.environ.get("RAY_ADDRESS", ""))
+        _check_address(os.environ.get("RAY_ADDRESS", ""))
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR)
-        # Ray raises what its many parts raise; the text is what helps.
+        # Ray has no common class of errors.
         except Exception as error:
             raise ClusterError(f"no Ray cluster can be joined ({_first_line(error)}); look at RAY_ADDRESS") from None
     try:
@@ -73,8 +80,8 @@ def join() -> Cluster:
         raise
 
 
-def _make_sure_that_it_listens(address: str) -> None:
-    """Raise ClusterError unless a connection to HOST:PORT is taken; words such as auto and local are Ray's affair."""
+def _check_address(address: str) -> None:
+    """Raise ClusterError unless HOST:PORT accepts a connection. Words such as auto and local are left to Ray."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
         return
@@ -88,24 +95,30 @@ def _make_sure_that_it_listens(address: str) -> None:
         ) from None
 
 
-def identity() -> dict[str, str]:
-    """What must be the same on every node: the interpreter, the packages that figures depend on, and our own code."""
+def code_hash() -> str:
+    """Return the SHA-256, in hexadecimal, of every module of `PACKAGES`."""
     digest = hashlib.sha256()
     for package in PACKAGES:
         found = importlib.util.find_spec(package)
         for folder in (found.submodule_search_locations if found else None) or ():
             for file in sorted(Path(folder).rglob("*.py")):
                 digest.update(f"{package}/{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def identity() -> dict[str, str]:
+    """Return the versions that must be equal on every node: Python, packages that figures depend on, and autotts."""
     return {
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "numpy": version("numpy"),
         "pyarrow": version("pyarrow"),
         "autotts": version("autotts"),
-        "the code of autotts": digest.hexdigest()[:12],
+        "the code of autotts": code_hash()[:12],
     }
 
 
 def _check(ray: Any, nodes: list[dict[str, Any]]) -> None:
+    """Raise ClusterError for a node that cannot run autotts or has other versions."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = identity()
@@ -122,14 +135,37 @@ def _check(ray: Any, nodes: list[dict[str, Any]]) -> None:
             raise ClusterError(
                 f"node {name} cannot run autotts ({_first_line(error)}); install the same version there as here"
             ) from None
-        for what, value in here.items():
-            if there[what] != value:
-                raise ClusterError(
-                    f"node {name} has {what} {there[what]} and this process has {value}; install the same everywhere, "
-                    "or results would depend on where they were computed"
-                )
+        _check_equal(name, there, here)
 
 
-def _first_line(error: BaseException) -> str:
+def check_identity(wanted: Mapping[str, str]) -> None:
+    """Raise ClusterError unless this process, on a node, has the versions of the process that sent it work.
+
+    `join` asks the nodes that are there; others may join later, as autoscaled ones do.
+
+    Args:
+        wanted: `identity` of the process that sent the work.
+    """
+    own = _identity_here()
+    if own != wanted:
+        import ray
+
+        _check_equal(ray.util.get_node_ip_address(), own, wanted)
+
+
+_identity_here = cache(identity)
+
+
+def _check_equal(node: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
+    for what, value in here.items():
+        if there[what] != value:
+            raise ClusterError(
+                f"node {node} has {what} {there[what]} and this process has {value}; install the same everywhere, "
+                "or results would depend on where they were computed"
+            )
+
+
+def _first_line(error: Exception) -> str:
+    """Return the type and the first line of an error, of its cause where Ray wraps one."""
     cause = getattr(error, "cause", None) or error
-    return f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), 'no reason given')}"
+    return f"{type(cause).__name__}: {first_line(cause)}"

@@ -1,58 +1,65 @@
-"""Opaque labels for answers: numbered by first reveal within an episode.
+"""Opaque labels for answers, numbered by first reveal within an episode.
 
 Voting needs equality only, and famous answers are known by heart: a controller sees label 0, 1, 2, … instead of "144".
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from envdata.grid import Grid
-from envdata.ledger import Ints, first_of_each
+from envdata.episode_state import Ints, first_of_each
+
+if TYPE_CHECKING:
+    # Research data is played where pyarrow may be missing (`graph.explorers.research`).
+    from envdata.grid import Grid
 
 _NEVER = np.iinfo(np.int64).max
 
 
 class LabelBook:
-    """The labels of `groups` × Q episodes; episode g × Q + q plays question q of the grid."""
+    """Labels of `groups` × Q episodes; episode g × Q + q plays question q of the grid."""
 
-    def __init__(self, grid: Grid, groups: int) -> None:
+    def __init__(self, grid: "Grid", groups: int) -> None:
+        """Allocate tables for all episodes; no label is given out yet."""
         first_text = grid.arrays.first_text
         self._questions = len(first_text) - 1
         self._spellings = int(first_text[-1])
         self._label_of = np.full(groups * self._spellings, -1, np.int32)
-        """Each group has a place for every distinct answer of every question; −1 where it was not revealed."""
+        """Label of every distinct answer of every question, group after group; −1 where it was not revealed."""
         self._code_of = np.zeros(groups * self._spellings, np.int32)
-        """The other way round: the codes of an episode's labels, as many as were given out."""
+        """The inverse: answer codes by label, starting at `_start` of the episode."""
         self._first = np.full(groups * self._spellings, _NEVER)
-        """At each place, when an answer is revealed that is being numbered; only then."""
+        """Scratch of `number`: the first entry that reveals each new answer, `_NEVER` between calls."""
         starts = np.arange(groups)[:, None] * self._spellings + first_text[None, :-1]
         self._start = starts.ravel()
         self.revealed = np.zeros(groups * self._questions, np.int64)
-        """How many labels each episode has given out."""
+        """Number of labels that each episode has given out, shape (groups × Q,)."""
 
     def begin(self, group: int) -> None:
-        """Forget the labels of a group's episodes."""
+        """Forget the labels of the episodes of one group."""
         self._label_of[group * self._spellings : (group + 1) * self._spellings] = -1
         self.revealed[group * self._questions : (group + 1) * self._questions] = 0
 
-    def number(self, episode: Ints, code: Ints, step: Ints | None = None) -> Ints:
-        """The labels of answer codes, one an entry; new ones are given out in the order of the entries.
+    def number(self, episode: Ints, code: Ints) -> Ints:
+        """Return labels for revealed answers; new labels are given out in the order of the entries.
 
-        The entries of one episode stand together. Where there is a `step`, those with smaller ones come first.
+        Args:
+            episode: The episode of each revealed answer, shape (N,). The entries of one episode are adjacent.
+            code: The answer's code within its question, shape (N,).
+
+        Returns:
+            Labels, shape (N,).
         """
         place = self._start[episode] + code
         label = self._label_of[place]
         fresh = np.flatnonzero(label < 0)
         if fresh.size:
             at = place[fresh]
-            when = fresh if step is None else step[fresh] * len(place) + fresh
-            # Sorting is for the distinct ones alone, which are few.
-            np.minimum.at(self._first, at, when)
-            reveals = when == self._first[at]
+            # Only the distinct new answers, which are few, are put in order.
+            np.minimum.at(self._first, at, fresh)
+            reveals = fresh == self._first[at]
             self._first[at] = _NEVER
             distinct, own = at[reveals], episode[fresh[reveals]]
-            if step is not None:
-                by_reveal = np.lexsort((when[reveals], own))
-                distinct, own = distinct[by_reveal], own[by_reveal]
             starts = first_of_each(own)
             counts = np.diff(np.append(starts, len(own)))
             rank = np.arange(len(own)) - np.repeat(starts, counts)
@@ -64,13 +71,8 @@ class LabelBook:
         labels: Ints = label.astype(np.int64)
         return labels
 
-    def known(self, episode: Ints, code: Ints) -> Ints:
-        """The labels of answer codes, one an entry, −1 for those that were not given out."""
-        label: Ints = self._label_of[self._start[episode] + code].astype(np.int64)
-        return label
-
     def code(self, episode: int, label: int) -> int | None:
-        """The answer code that `label` stands for in `episode`, None if it was not revealed there."""
+        """Return the answer code that `label` stands for in `episode`, None if the episode did not reveal it."""
         if not 0 <= label < self.revealed[episode]:
             return None
         return int(self._code_of[self._start[episode] + label])

@@ -1,9 +1,9 @@
-"""Whether a grid is fit to be searched on: what must hold, and what is worth knowing though it may be so.
+"""Checks whether a grid is fit to be searched on: conditions that must hold, and remarks.
 
-The format itself is checked by loading (`envdata.gridcheck`). Here its content is: counts that cannot come from
-decoding, probes that read something else than the traces conclude, branches that are no independent draws. A rule that
-only grids of our own collector promise (`DESIGN`: L = ceil(tokens/Δ) − 1) is a fault in those and a remark elsewhere;
-published grids follow their own data.
+Loading checks the format itself (`envdata.grid_schema`). The checks here are of the content: counts that cannot come
+from decoding, probes that disagree with the traces' final answers, branches that are not independent draws. L =
+ceil(tokens/Δ) − 1 holds in grids of our own collector: another L is a fault in those and a remark in published grids,
+which follow their own data.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,57 +16,70 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from envdata.grid import Grid, read_table
-from envdata.survey import NONE, Survey
+from envdata.grid_names import grid_file
+from envdata.grid_statistics import NO_ANSWER_CODE, GridStatistics
+from envdata.grid_suitability import unfit_reasons
 
 AGREEMENT_TO_EXPECT = 0.8
-"""Share of branches whose last probe gives the final answer; below, the closing may not read what the model means."""
+"""Share of branches whose last probe gives the final answer, below which the closing deserves a look."""
 AGREEMENT_AT_LEAST = 0.5
+"""Share of branches below which the last probes disagree with the final answers so often that the grid is unfit."""
 ANSWERS_AT_LEAST = 0.5
-"""Share of branches with a final answer."""
+"""Share of branches that must have a final answer."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at."""
+    """One condition that was checked."""
 
     name: str
     holds: bool
     must: bool
-    """Whether the grid is unfit without it; otherwise it is a remark."""
+    """Whether a grid that breaks the condition is unfit; otherwise breaking it is a remark."""
     found: str
-    """What was found, in words with figures."""
+    """The observation, in words with figures."""
 
 
 @dataclass(frozen=True)
-class Verified:
-    """A grid with what was found."""
+class GridVerification:
+    """A grid's statistics and the results of its checks."""
 
-    survey: Survey
+    statistics: GridStatistics
     checks: list[Check]
+    unfit: dict[str, str]
+    """Reasons why no search can learn from the grid, by a short name; empty for a fit grid."""
 
     @property
     def holds(self) -> bool:
-        """Whether nothing that must hold is broken."""
+        """Whether all conditions that must hold do."""
         return all(check.holds or not check.must for check in self.checks)
 
+    @property
+    def fit(self) -> bool:
+        """Whether the grid can be searched on."""
+        return self.holds and not self.unfit
 
-def verify(path: Path | str) -> Verified:
-    """Check the grid at `path`. Raises GridError if it breaks the format."""
+
+def verify(path: Path | str) -> GridVerification:
+    """Check the grid at `path`, or of that name. Raises GridError if it breaks the format."""
     grid = Grid.load(path)
-    # Again from the file of record: the cache may have been made by a version that checked less.
-    table = read_table(Path(path))
-    survey = Survey(grid)
+    # The file of record is checked again: the cache may come from a version that checked less.
+    table = read_table(grid_file(path))
+    statistics = GridStatistics(grid)
     ours = "collector" in grid.provenance
-    return Verified(survey, list(_checks(survey, table, grid.provenance, ours)))
+    return GridVerification(
+        statistics, list(_checks(statistics, table, grid.provenance, ours)), dict(unfit_reasons(statistics))
+    )
 
 
-def _checks(survey: Survey, table: pa.Table, provenance: Mapping[str, Any], ours: bool) -> Iterator[Check]:
+def _checks(statistics: GridStatistics, table: pa.Table, provenance: Mapping[str, Any], ours: bool) -> Iterator[Check]:
+    """Yield all checks; `ours` is whether our collector made the grid."""
     branches = table.num_rows
-    yield Check("format", True, True, f"{len(survey.grid.questions)} questions, {branches} branches")
-    yield _lengths(survey, ours)
+    yield Check("format", True, True, f"{len(statistics.grid.questions)} questions, {branches} branches")
+    yield _lengths(statistics, ours)
     longest = _setting(provenance, "sampling", "max_tokens")
     if longest is not None:
-        over = int((survey.grid.arrays.tokens > longest).sum())
+        over = int((statistics.grid.arrays.tokens > longest).sum())
         yield Check("longest branch", over == 0, True, f"{over} of {branches} are longer than {longest} tokens")
     if "probe_confidences" in table.column_names:
         above = int(pc.sum(pc.greater(table.column("probe_confidences").combine_chunks().flatten(), 0)).as_py() or 0)
@@ -75,7 +88,7 @@ def _checks(survey: Survey, table: pa.Table, provenance: Mapping[str, Any], ours
     if "probe_tokens" in table.column_names and costliest is not None:
         over = int(pc.sum(pc.greater(table.column("probe_tokens").combine_chunks().flatten(), costliest)).as_py() or 0)
         yield Check("probe costs", over == 0, True, f"{over} probes cost more than {costliest} tokens")
-    yield _answered(survey)
+    yield _answered(statistics)
     given_up = provenance.get("given_up")
     if isinstance(given_up, Mapping):
         count = sum(map(len, given_up.values()))
@@ -83,19 +96,24 @@ def _checks(survey: Survey, table: pa.Table, provenance: Mapping[str, Any], ours
             f"{count} took too long to be read as mathematics and are compared as text" if count else "none given up"
         )
         yield Check("answers read", not count, False, found)
-    yield from _agreement(survey)
-    yield from _independent(survey, table)
+    if statistics.grid.probed:
+        yield from _agreement(statistics)
+    else:
+        yield Check("probes", True, False, "none: a controller sees final answers alone, and probes are refused")
+    yield from _independent(statistics, table)
 
 
 def _setting(provenance: Mapping[str, Any], *path: str) -> int | None:
+    """Return a whole number from nested objects of the provenance, None where it is absent."""
     value: Any = provenance
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value if type(value) is int else None
 
 
-def _lengths(survey: Survey, ours: bool) -> Check:
-    arrays = survey.grid.arrays
+def _lengths(statistics: GridStatistics, ours: bool) -> Check:
+    """Check L = ceil(tokens/Δ) − 1."""
+    arrays = statistics.grid.arrays
     rest = arrays.tokens - arrays.interval * arrays.intervals
     short, long = int((rest < 1).sum()), int((rest > arrays.interval).sum())
     return Check(
@@ -108,13 +126,15 @@ def _lengths(survey: Survey, ours: bool) -> Check:
     )
 
 
-def _answered(survey: Survey) -> Check:
-    share = float((survey.final != NONE).mean())
+def _answered(statistics: GridStatistics) -> Check:
+    """Check that enough branches have a final answer."""
+    share = float((statistics.final != NO_ANSWER_CODE).mean())
     return Check("final answers", share >= ANSWERS_AT_LEAST, True, f"{100 * share:.1f} % of the branches give one")
 
 
-def _agreement(survey: Survey) -> Iterator[Check]:
-    agree, both = survey.last_probe_agrees
+def _agreement(statistics: GridStatistics) -> Iterator[Check]:
+    """Check that last probes and final answers agree."""
+    agree, both = statistics.last_probe_agrees
     if not both:
         yield Check("last probe and final answer", True, False, "no branch has both")
         return
@@ -129,13 +149,16 @@ def _agreement(survey: Survey) -> Iterator[Check]:
         )
 
 
-def _independent(survey: Survey, table: pa.Table) -> Iterator[Check]:
-    """Repeated branches. Short traces do repeat; a question whose branches are all one trace was not sampled."""
+def _independent(statistics: GridStatistics, table: pa.Table) -> Iterator[Check]:
+    """Check for repeated branches.
+
+    Short traces do repeat by chance; but if all branches of a question are the same trace, they were not sampled.
+    """
     seen = _traces(table)
-    question = survey.question
+    question = statistics.question
     pairs = np.unique(np.stack([question, seen]), axis=1)
-    distinct = np.bincount(pairs[0], minlength=len(survey.grid.questions))
-    several = survey.grid.branches > 1
+    distinct = np.bincount(pairs[0], minlength=len(statistics.grid.questions))
+    several = statistics.grid.branches > 1
     copied = int(((distinct == 1) & several).sum())
     share = 1 - distinct.sum() / table.num_rows
     by = "text" if _has_text(table) else "tokens and probed answers"
@@ -161,7 +184,10 @@ def _has_text(table: pa.Table) -> bool:
 
 
 def _traces(table: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """(B,): a number for what each branch is, equal for equal ones: its text, or else all that is recorded of it."""
+    """Return a number for each branch, equal for equal branches, shape (B,).
+
+    Branches are compared by their texts, or without texts by everything that is recorded of them.
+    """
     if _has_text(table):
         codes = table.column("text").combine_chunks().dictionary_encode().indices
         return np.asarray(codes.to_numpy(), np.int64)

@@ -1,15 +1,16 @@
-"""The body: the API a controller is written against, the worker it runs in, the isolation backends, evaluation.
+"""Isolated execution: the controller API, the worker that runs a controller, the isolation backends, and evaluation.
 
-`sandbox.solve` and `sandbox.asolve` play a controller live; they are imported when they are asked for, because this
-package is also what a controller's own process imports.
+`sandbox.solve` and `sandbox.asolve` play a controller live. They are imported on first access, because a controller's
+own process imports this package too and must not load them.
 """
 
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
+    """Import `solve` or `asolve` on first access. Raises AttributeError for any other name."""
     if name not in ("solve", "asolve"):
         raise AttributeError(f"module 'sandbox' has no attribute {name!r}")
-    from sandbox import solving
+    from sandbox import live
 
-    return getattr(solving, name)
+    return getattr(live, name)

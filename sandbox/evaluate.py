@@ -1,31 +1,33 @@
-"""Evaluation: a map over (candidate, grid, β, repeat), with the same figures whatever the number of jobs.
+"""Evaluation: a map over (candidate, grid, β, repeat), with the same figures for any number of jobs.
 
-Each job is a process that holds a sandbox of its own for the candidate at hand and plays a share of its repeats. No
-gold answer leaves these processes, and no model is called.
+Each job is a process that holds a sandbox of its own for the current candidate and plays some of its repeats. No gold
+answer leaves these processes, and no model is called. Repeats that a plan's cache holds are not played again, and each
+played repeat is added to it, so that an evaluation that was killed is resumed where it stopped.
 """
 
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, Protocol
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import wait
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import pyarrow as pa
 
-from envdata.grid import Grid
+from envdata.perturbations import Perturbation
 from envdata.traces import SCHEMA as TRACE
 from sandbox.backends.choose import make_backend
 from sandbox.candidate import Candidate
+from sandbox.chunks import load_grid, play_repeats
+from sandbox.description import describe
+from sandbox.evaluation_cache import evaluation_key
+from sandbox.evaluation_plan import Chunk, GivenUp, GridWork, Plan
+from sandbox.executors import make_executor
 from sandbox.host import CandidateFailed
-from sandbox.jobs import begin_job, cores_for
-from sandbox.playing import PlayedRepeat, Player, Repeat, Settings, describe
-from sandbox.results import Group, episode_table
-from sandbox.status import Status
+from sandbox.replay_player import EvaluationSettings, PlayedRepeat, Repeat
+from sandbox.results import RepeatEpisodes, episode_table
 
-CHUNK = 200
-"""Repeats that one job takes on at a time; each time it starts a sandbox."""
+__all__ = ["Description", "Evaluation", "Evaluator", "GivenUp", "Plan", "Progress"]
 
 TRACES = pa.schema(
     [
@@ -36,148 +38,200 @@ TRACES = pa.schema(
         *TRACE,
     ]
 )
-"""The traces of an evaluation: `envdata.traces.SCHEMA` after which episode it is."""
+"""Schema of an evaluation's traces: the episode's controller, grid, β and repeat, then `envdata.traces.SCHEMA`."""
+
+
+def ignores_beta(schedules: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the schedules of more than one β are all the same."""
+    return len(schedules) > 1 and all(schedule == schedules[0] for schedule in schedules)
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a candidate says of itself; from a sandbox, quoted."""
+    """A candidate's description of itself, as quoted text."""
 
     name: str
+    """Name of its class."""
     doc: str
+    """Docstring of its file."""
     schedules: list[dict[str, float]]
-    """Its knobs at each β asked for."""
+    """Knobs at each β asked for."""
 
     @property
     def ignores_beta(self) -> bool:
-        """Whether all schedules are the same."""
-        return all(schedule == self.schedules[0] for schedule in self.schedules)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to evaluate of one candidate."""
-
-    candidate: Candidate
-    grids: tuple[str, ...]
-    """Paths."""
-    betas: tuple[float, ...] | None
-    """None plays it once, as one whose schedule ignores β; it is run at 1."""
-    repeats: int
-    """Branch orders; they are numbered from 0."""
-    traced: frozenset[float] = frozenset()
-    """The β whose repeat 0 is traced; with `betas` None, anything but empty traces it."""
-    failed: tuple[Status, str] | None = None
-    """Why the candidate cannot be played at all, where that is known: its episodes fail without being tried."""
-    first: int = 0
-    """The repeat to begin with, where those before it were played already."""
+        """Whether the schedules of more than one β are all the same."""
+        return ignores_beta(self.schedules)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Episodes and traces, in one order whatever the jobs."""
+    """Episodes and traces, in an order that does not depend on the number of jobs."""
 
     episodes: pa.Table
+    """Schema: `sandbox.results.EPISODES`."""
     traces: pa.Table
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Repeats of one plan on one grid that are played by one process."""
-
-    plan: int
-    candidate: Candidate
-    grid: str
-    failed: tuple[Status, str] | None
-    repeats: tuple[Repeat, ...]
-    file: str | None = None
-    """Where the grid is read from, if not by its name: on another machine it lies elsewhere."""
-
-
-class Farm(Protocol):
-    """Where chunks are played when not in this process; figures do not depend on it."""
-
-    @property
-    def width(self) -> int:
-        """How many chunks are played at once."""
-
-    def submit(self, chunk: Chunk, sandbox: str, settings: Settings) -> "Future[list[PlayedRepeat]]":
-        """Play a chunk, as `play_chunk` does."""
-
-    def close(self) -> None:
-        """End what was started, and what is still being played."""
+    """Schema: `TRACES`."""
+    given_up: tuple[GivenUp, ...] = ()
+    cached: int = 0
+    """Number of episodes taken from a cache."""
 
 
 Progress = Callable[[int, int], None]
-"""Called with the episodes played so far, and those there are in all."""
+"""Called with the number of episodes played so far and the total."""
 
 
 class Evaluator:
-    """Evaluates candidates in sandboxes, on one process or several. A context manager."""
+    """Evaluates candidates in sandboxes, in one process or several. A context manager."""
 
-    def __init__(self, settings: Settings, *, sandbox: str = "auto", jobs: int = 1, farm: Farm | None = None) -> None:
-        """`sandbox` names a backend, or `auto`; with a `farm`, which is closed at the end, `jobs` has no meaning.
+    def __init__(
+        self,
+        settings: EvaluationSettings,
+        *,
+        sandbox: str = "auto",
+        jobs: int = 1,
+        executor: str = "local",
+        on_output: Callable[[str, bytes], None] | None = None,
+    ) -> None:
+        """Prepare an evaluator.
 
-        Raises SandboxUnavailable if there is no such backend here, where candidates are described.
+        Args:
+            settings: Settings of all its evaluations.
+            sandbox: Name of an isolation backend, or `auto`.
+            jobs: Number of local processes, 1 or more; ignored for `ray`.
+            executor: Where episodes are played: `local`, or `ray` for the nodes of a Ray cluster.
+            on_output: Called with the name of a candidate and what it prints, in the order of the repeats; needs one
+                local job. None to discard it.
+
+        Raises:
+            SandboxUnavailable: The backend does not work on this machine, where candidates are described.
+            ClusterError: No Ray cluster can be used.
+            ValueError: `jobs` is below 1, there is no such executor, or `on_output` is given with more than one job.
         """
-        if jobs < 1:
-            raise ValueError(f"jobs is {jobs}; give 1 or more")
-        self.settings, self.jobs = settings, farm.width if farm else jobs
+        if on_output is not None and (jobs, executor) != (1, "local"):
+            raise ValueError("what a candidate prints comes from one local job alone; give jobs=1")
+        self._on_output = on_output
+        self.settings = settings
         self.backend = make_backend(sandbox)
-        self._farm = farm or (_Processes(jobs) if jobs > 1 else None)
+        self._executor = make_executor(executor, jobs)
+        self.jobs = self._executor.width if self._executor is not None else 1
 
     def __enter__(self) -> "Evaluator":
+        """Return the evaluator itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the evaluator."""
         self.close()
 
     def close(self) -> None:
-        """End the jobs' processes, or the farm."""
-        if self._farm is not None:
-            self._farm.close()
+        """End the processes that it started, and its work on a cluster."""
+        if self._executor is not None:
+            self._executor.close()
 
-    def describe(self, candidate: Candidate, betas: Sequence[float]) -> Description:
-        """Load the candidate, and ask for its schedule at each β. Raises CandidateFailed with a typed status."""
-        said: dict[str, Any] | CandidateFailed = describe(self.backend, candidate, betas, self.settings)
-        if isinstance(said, CandidateFailed):
-            raise said
-        return Description(said["name"], said["doc"], said["schedules"])
+    def describe(self, candidate: Candidate, betas: Sequence[float], until: float | None = None) -> Description:
+        """Load the candidate in a sandbox and return its description, with its schedule at each β.
 
-    def evaluate(self, plans: Sequence[Plan], progress: Progress | None = None) -> Evaluation:
-        """Play every plan. Episodes come in the order of plans, grids, β, repeats and questions.
+        Args:
+            candidate: The candidate.
+            betas: Values of β.
+            until: Deadline by `time.time`, in seconds; None for no deadline.
 
-        Raises InfrastructureError if the sandbox keeps failing by itself, GridError for a grid that cannot be read.
+        Raises:
+            CandidateFailed: It cannot be loaded or breaks the contract; has the status.
+            OutOfTime: The deadline has passed.
         """
-        chunks = list(_chunks(plans, self.jobs))
-        sizes = {grid: len(_grid(grid).questions) for grid in dict.fromkeys(chunk.grid for chunk in chunks)}
-        total = sum(len(chunk.repeats) * sizes[chunk.grid] for chunk in chunks)
-        done = 0
-        parts: list[tuple[tuple[int, str, float, int], Group, pa.Table | None]] = []
-        for chunk, played in self._play(chunks):
-            plan = plans[chunk.plan]
-            for each in played:
-                repeat = each.repeat
-                beta = None if plan.betas is None else repeat.beta
-                group = Group(plan.candidate.label, chunk.grid, beta, repeat.number, each.result)
-                parts.append(((chunk.plan, chunk.grid, repeat.beta, repeat.number), group, _located(each.trace, group)))
-                done += sizes[chunk.grid]
-                if progress is not None:
-                    progress(done, total)
-        rank = {(i, grid): n for i, plan in enumerate(plans) for n, grid in enumerate(plan.grids)}
-        parts.sort(key=lambda part: (part[0][0], rank[part[0][:2]], part[0][2], part[0][3]))
-        traces = pa.concat_tables([part[2] for part in parts if part[2] is not None] or [TRACES.empty_table()])
-        episodes = episode_table([part[1] for part in parts])
-        return Evaluation(episodes, traces.unify_dictionaries().combine_chunks())
+        answer: dict[str, Any] | CandidateFailed = describe(self.backend, candidate, betas, self.settings, until)
+        if isinstance(answer, CandidateFailed):
+            raise answer
+        return Description(answer["name"], answer["doc"], answer["schedules"])
+
+    def evaluate(
+        self, plans: Sequence[Plan], progress: Progress | None = None, *, until: float | None = None
+    ) -> Evaluation:
+        """Play every plan; return the episodes in the order of plans, grids, β, repeats and questions.
+
+        Args:
+            plans: The plans.
+            progress: Called as repeats end.
+            until: Deadline by `time.time`, in seconds; None for no deadline.
+
+        Raises:
+            InfrastructureError: The sandbox keeps failing by itself.
+            GridError: A grid cannot be read.
+            OutOfTime: The deadline has passed; there is no partial result.
+        """
+        shares = [
+            GridWork(plan, grid, len(load_grid(grid).questions), self._key(plan, grid))
+            for plan in plans
+            for grid in plan.grids
+        ]
+        total = sum(len(share.every) * share.questions for share in shares)
+        done = cached = sum(len(share.played) * share.questions for share in shares)
+        if progress is not None:
+            progress(done, total)
+        while chunks := [chunk for number, share in enumerate(shares) for chunk in share.chunks(number, self.jobs)]:
+            for chunk, played in self._play([replace(chunk, until=until) for chunk in chunks]):
+                share = shares[chunk.share]
+                for each in played:
+                    share.played[each.repeat] = each
+                    done += share.questions
+                    if progress is not None:
+                        progress(done, total)
+            for share in shares:
+                done -= share.judge() * share.questions
+        groups = [(group, each.trace) for share in shares for group, each in share.groups()]
+        traces = [_located(trace, group) for group, trace in groups if trace is not None]
+        return Evaluation(
+            episode_table([group for group, _ in groups]),
+            pa.concat_tables(traces or [TRACES.empty_table()]).unify_dictionaries().combine_chunks(),
+            tuple(share.given_up for share in shares if share.given_up is not None),
+            cached,
+        )
+
+    def replay(
+        self, candidate: Candidate, grids: Sequence[str], betas: Sequence[float], perturbations: Sequence[Perturbation]
+    ) -> list[list[list[PlayedRepeat]]]:
+        """Play repeat 0 of all questions on perturbed grids, at each β.
+
+        Args:
+            candidate: The candidate.
+            grids: Paths of the grids.
+            betas: Values of β.
+            perturbations: Each is played on each grid.
+
+        Returns:
+            Repeats in the order of β, by grid and perturbation.
+
+        Raises:
+            InfrastructureError: The sandbox keeps failing by itself.
+            GridError: A grid cannot be read.
+        """
+        repeats = tuple(Repeat(beta, 0) for beta in betas)
+        chunks = [
+            Chunk(number, candidate, grid, None, repeats, perturbation=perturbation)
+            for number, (grid, perturbation) in enumerate(itertools.product(grids, perturbations))
+        ]
+        played: list[dict[Repeat, PlayedRepeat]] = [{} for _ in chunks]
+        for chunk, part in self._play(chunks):
+            played[chunk.share] |= {each.repeat: each for each in part}
+        in_order = iter([[own[repeat] for repeat in repeats] for own in played])
+        return [[next(in_order) for _ in perturbations] for _ in grids]
+
+    def _key(self, plan: Plan, grid: str) -> str:
+        """Return the cache key of a plan's repeats on a grid; empty without a cache."""
+        if plan.cache is None:
+            return ""
+        return evaluation_key(plan.candidate, load_grid(grid).content_hash, self.settings, self.backend.name)
 
     def _play(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Iterable[PlayedRepeat]]]:
-        farm = self._farm
-        if farm is None:
+        executor = self._executor
+        if executor is None:
             for chunk in chunks:
-                for played in _play_repeats(chunk, self.backend.name, self.settings):
+                heard = None if self._on_output is None else partial(self._on_output, chunk.candidate.label)
+                for played in play_repeats(chunk, self.backend.name, self.settings, heard):
                     yield chunk, [played]
             return
-        waiting = {farm.submit(chunk, self.backend.name, self.settings): chunk for chunk in chunks}
+        waiting = {executor.submit(chunk, self.backend.name, self.settings): chunk for chunk in chunks}
         try:
             while waiting:
                 ended, _ = wait(waiting, return_when="FIRST_COMPLETED")
@@ -188,68 +242,7 @@ class Evaluator:
                 future.cancel()
 
 
-class _Processes:
-    """Jobs on this machine, started when the first chunk comes."""
-
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
-        self._executor: Executor | None = None
-
-    @property
-    def width(self) -> int:
-        return self._jobs
-
-    def submit(self, chunk: Chunk, sandbox: str, settings: Settings) -> "Future[list[PlayedRepeat]]":
-        if self._executor is None:
-            spawn = multiprocessing.get_context("spawn")
-            shared = (spawn.Value("i", 0), cores_for(self._jobs))
-            self._executor = ProcessPoolExecutor(
-                self._jobs, mp_context=spawn, initializer=begin_job, initargs=shared
-            )  # fmt: skip
-        return self._executor.submit(play_chunk, chunk, sandbox, settings)
-
-    def close(self) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-            self._executor = None
-
-
-def _chunks(plans: Sequence[Plan], jobs: int) -> Iterator[Chunk]:
-    for number, plan in enumerate(plans):
-        betas = (1.0,) if plan.betas is None else plan.betas
-        for grid in plan.grids:
-            every = [
-                Repeat(
-                    beta, repeat, repeat == 0 and (beta in plan.traced or (plan.betas is None and bool(plan.traced)))
-                )
-                for beta in betas
-                for repeat in range(plan.first, plan.repeats)
-            ]
-            # Costly β and cheap ones are dealt out alike, so that jobs end together.
-            size = min(CHUNK, -(-len(every) // jobs))
-            count = -(-len(every) // size)
-            for share in range(count):
-                yield Chunk(number, plan.candidate, grid, plan.failed, tuple(every[share::count]))
-
-
-def play_chunk(chunk: Chunk, sandbox: str, settings: Settings) -> list[PlayedRepeat]:
-    """Play a chunk in a sandbox of this machine, of the backend named."""
-    return list(_play_repeats(chunk, sandbox, settings))
-
-
-def _play_repeats(chunk: Chunk, sandbox: str, settings: Settings) -> Iterator[PlayedRepeat]:
-    player = Player(make_backend(sandbox), chunk.candidate, _grid(chunk.file or chunk.grid), settings)
-    return player.play(chunk.repeats) if chunk.failed is None else player.refuse(chunk.repeats, *chunk.failed)
-
-
-@lru_cache(maxsize=16)
-def _grid(path: str) -> Grid:
-    return Grid.load(Path(path))
-
-
-def _located(trace: pa.Table | None, group: Group) -> pa.Table | None:
-    if trace is None:
-        return None
+def _located(trace: pa.Table, group: RepeatEpisodes) -> pa.Table:
     columns = [
         pa.repeat(pa.scalar(getattr(group, name), TRACES.field(name).type), trace.num_rows)
         for name in ("controller", "grid", "beta", "repeat")

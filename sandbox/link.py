@@ -1,52 +1,59 @@
-"""What passes between an episode in a controller's process and the world behind it. Standard library alone."""
+"""Messages between an episode in a controller's process and the host that serves it. Standard library alone."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 
-class Rows(NamedTuple):
-    """What many calls revealed, call after call: each call takes its own entries, and leaves the rest to the others."""
+class RevealedRows(NamedTuple):
+    """Revealed data of all calls of a frame, call after call; each call consumes its own entries from the iterators."""
 
     labels: Iterator[int]
-    """An entry for each branch of a call, in its order; −1 where nothing was revealed."""
+    """One answer label per branch of a call, in the call's order; −1 where no answer was revealed."""
     confidences: Iterator[float] | None
-    """Likewise: mean log-probabilities, NaN where there is none. None if the world has none at all."""
+    """One mean log-probability per branch, NaN where there is none; None if the grid or model has none at all."""
     details: Iterator[int]
-    """Of a plain call, the places in it of branches that are at their end or that revealed something new; of any other,
-    each branch's depth. Of IN_TURN, how many branches were read, and then their depths. Of ROUNDS, how many rounds were
-    taken, branches opened, branches told of, and labels met for the first time; of each branch that is told of, how
-    many labels are its own, and its depth; then the new labels."""
+    """For a plain call, positions in the call of branches that finished or revealed a new label; for any other call,
+    each branch's depth in intervals."""
     flags: Iterator[int]
-    """With each detail: 2 for a branch at its end, plus 1 where what was revealed is an answer at all."""
+    """One per detail: 2 for a finished branch, plus 1 where the revealed answer is parsed."""
+    signals: Iterator[float]
+    """The values that reads of signals asked for, NaN where there is none."""
 
 
-Reply = tuple[int, int, int, Rows]
-"""What came back for one call: the refusal; the episode's tokens after it; how many details it has if it is plain, −1
-if it is not, −2 for ROUNDS, −3 for IN_TURN; its rows.
-
-A call is plain if each of its branches went on by one interval and was looked at. ROUNDS tells each branch's labels
-together, those that are listed first, then those that were opened."""
+CallReply = tuple[int, int, int, RevealedRows]
+"""Result of one call: (refusal, tokens the episode has spent, number of details or −1 for a call that is not plain,
+revealed rows). A call is plain if each of its branches advanced by one interval and was probed."""
 
 
 class Link(Protocol):
-    """How an episode's actions reach the world, and what comes back."""
+    """Connection of an episode to the host: sends its actions and returns what they revealed."""
 
-    def call(self, episode: int, op: int, probe: bool, count: int, branches: list[int]) -> Reply:
-        """Take one action, and wait for what it did."""
+    def call(self, episode: int, op: int, probe: bool, count: int, branches: list[int]) -> CallReply:
+        """Send one action and wait for its result.
+
+        Args:
+            episode: The worker's number of the episode.
+            op: Value of `envdata.actions.Op`.
+            probe: Whether the branches are probed where they arrive.
+            count: Number of branches to open, or length of `branches`.
+            branches: Indexes of the branches; empty for BRANCH and READ.
+        """
+        ...
+
+    def read_signal(self, episode: int, signal: int, wanted: list[int]) -> Iterator[float]:
+        """Return values of a signal, branch after branch, of the depths that the episode has reached.
+
+        Args:
+            episode: The worker's number of the episode.
+            signal: Index of the signal in the job's list.
+            wanted: For each branch two entries: its index, and the depth after which values are wanted.
+        """
         ...
 
     def post(self, episode: int, op: int, value: int, text: str) -> None:
-        """Send PRUNE (value: the branch) or NOTE (text) along, waiting for nothing."""
+        """Send PRUNE (`value` is the branch's index) or NOTE (`text`) with the next frame, without waiting."""
         ...
 
     def text(self, episode: int, label: int) -> str | None:
-        """How a label is spelt, where the run shows answers."""
-        ...
-
-    def tell(self, episode: int, taken: list[int]) -> None:
-        """Send along from which sealed branches intervals were taken, in order."""
-        ...
-
-    def sealed(self, episode: int) -> dict[int, int]:
-        """By branch, the descriptors that its intervals can be taken from, where it was handed out sealed."""
+        """Return the answer's text where the run shows answers, otherwise None."""
         ...

@@ -1,4 +1,4 @@
-"""The episodes of an evaluation as an Arrow table, and how it is kept."""
+"""The episodes of an evaluation as an Arrow table, and its Parquet file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from envdata.atomic import replacing
-from envdata.episodes import GroupResult
+from envdata.episodes import UNRECORDED, GroupResult
 from sandbox.status import Status
 
 _NAMES = pa.dictionary(pa.int32(), pa.string())
@@ -33,14 +34,18 @@ EPISODES = pa.schema(
         pa.field("finished", pa.int32(), nullable=False),
         pa.field("calls", pa.int32(), nullable=False),
         pa.field("why", pa.string()),
+        pa.field("decoded", pa.int64()),
+        pa.field("probe_tokens", pa.int64()),
+        pa.field("probe_prefill", pa.int64()),
     ]
 )
-"""One row an episode, sorted by controller (in the order given), grid, β, repeat and question. `beta` is null for a
-controller whose schedule ignores it; `why` says what went wrong where `status` is not `ok`, in the candidate's own
-words, quoted."""
+"""One row per episode, sorted by controller (in the order given), grid, β, repeat and question. `beta` is null for a
+controller whose schedule ignores it. Where `status` is not `ok`, `why` is the reason; it may quote the candidate.
+`decoded` are the tokens of branches, `probe_tokens` those that recorded probes decoded, whatever they were charged, and
+`probe_prefill` the prompt tokens that these had to read anew; null where a grid records none."""
 
 
-class Group(NamedTuple):
+class RepeatEpisodes(NamedTuple):
     """The episodes of one repeat: every question of a grid, at one β."""
 
     controller: str
@@ -51,8 +56,8 @@ class Group(NamedTuple):
     result: GroupResult
 
 
-def episode_table(groups: Sequence[Group]) -> pa.Table:
-    """The rows of many groups, in their order (`EPISODES`)."""
+def episode_table(groups: Sequence[RepeatEpisodes]) -> pa.Table:
+    """Return the rows of the groups, in their order (schema: `EPISODES`)."""
     if not groups:
         return EPISODES.empty_table()
     results = [group.result for group in groups]
@@ -60,7 +65,7 @@ def episode_table(groups: Sequence[Group]) -> pa.Table:
     of = np.arange(len(groups)).repeat(sizes)
 
     def names(texts: Sequence[str], which: npt.NDArray[np.integer]) -> pa.Array:
-        """Texts by number, equal ones as one, in the order of their first use."""
+        """Return `texts[which]` dictionary-encoded, categories in the order of their first use."""
         codes = {text: code for code, text in enumerate(dict.fromkeys(texts))}
         return pa.DictionaryArray.from_arrays(
             pa.array(np.array([codes[text] for text in texts], np.int32)[which]), pa.array(list(codes))
@@ -85,12 +90,20 @@ def episode_table(groups: Sequence[Group]) -> pa.Table:
             *(column(name, pa.int64()) for name in ("tokens", "sequential_tokens", "longest_branch")),
             *(column(name, pa.int32()) for name in ("branches", "pruned", "finished", "calls")),
             pa.array(whys, pa.string()),
+            column("decoded", pa.int64()),
+            *(_recorded(column(name, pa.int64())) for name in ("probe_tokens", "probe_prefill")),
         ],
         schema=EPISODES,
     )
 
 
+def _recorded(column: pa.Array) -> pa.Array:
+    """Return a column with null in place of `UNRECORDED`."""
+    return pc.if_else(pc.equal(column, UNRECORDED), pa.scalar(None, pa.int64()), column)
+
+
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write a table as Parquet, as a whole; equal tables give equal bytes."""
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    """Write a table as Parquet, atomically; equal tables give equal bytes."""
+    # A stream, since Arrow takes no path whose bytes are not UTF-8.
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        pq.write_table(table, stream, compression="zstd")

@@ -1,11 +1,11 @@
-"""How an episode, or a candidate's whole process, ended. Standard library alone: the worker uses it too."""
+"""The status with which an episode, or a candidate's whole process, ended. Standard library alone: workers use it."""
 
 from enum import IntEnum, unique
 
 
 @unique
 class Status(IntEnum):
-    """Everything but OK counts as a wrong answer with the tokens it spent, and keeps a candidate off the frontier."""
+    """End of an episode. All but OK count as wrong with the tokens spent, and keep a candidate off the frontier."""
 
     OK = 0
     """The controller answered."""
@@ -19,7 +19,7 @@ class Status(IntEnum):
     """The controller did not act in time."""
     OUT_OF_MEMORY = 5
     OUTPUT_LIMIT = 6
-    """It printed, or asked for, more than it may."""
+    """It printed more than it may."""
     PROTOCOL_ERROR = 7
     """Its process ended early, or sent what the worker never sends."""
     INFRASTRUCTURE_ERROR = 8
@@ -27,5 +27,5 @@ class Status(IntEnum):
 
     @property
     def label(self) -> str:
-        """The status as it is spelt in results: `ok`, `out_of_memory`, …"""
+        """Return the status as written in results, such as `ok` or `out_of_memory`."""
         return self.name.lower()

@@ -1,4 +1,4 @@
-"""Non-blocking ends of byte streams, so that no worker can make the host wait."""
+"""Non-blocking ends of byte streams: no worker can make the host wait."""
 
 import os
 import socket
@@ -6,43 +6,53 @@ import ssl
 from collections import deque
 from collections.abc import Sequence
 
-from sandbox.inside.wire import HEADER, MAX_FRAME
+from sandbox.inside.wire import HEADER
 
 MAX_WAITING = 1 << 26
-"""Bytes that may wait to be sent to one peer that does not read."""
+"""Largest number of bytes that wait to be sent to one peer that does not read."""
 
 
 class Malformed(ValueError):
-    """A peer sent what the protocol does not know."""
+    """A peer violated the protocol."""
 
 
 class Outbox:
-    """Sends over a non-blocking socket what fits, and keeps the rest for later."""
+    """Sends as many bytes over a non-blocking socket as it takes, and keeps the rest for later."""
 
     def __init__(self, stream: socket.socket) -> None:
+        """Send over `stream`, a non-blocking socket."""
         self._stream = stream
         self._waiting: deque[tuple[memoryview, list[int], bool]] = deque()
-        """Bytes, the descriptors that go with the first of them, and whether these are our own."""
+        """(Bytes, the descriptors sent with the first of them, whether these are our own duplicates)."""
         self._bytes = 0
         self.descriptor = stream.fileno()
 
     def __bool__(self) -> bool:
-        """Whether something waits."""
+        """Whether bytes wait to be sent."""
         return bool(self._waiting)
 
     def put(self, data: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Send `data` now or later. Raises OSError if the peer is gone, Malformed if it does not read at all."""
+        """Send `data`, now or as soon as the socket takes it.
+
+        Args:
+            data: The bytes.
+            descriptors: File descriptors to pass with the first byte; the caller may close its own afterwards.
+
+        Raises:
+            OSError: The peer is gone.
+            Malformed: More than `MAX_WAITING` bytes wait: the peer does not read.
+        """
         self._waiting.append((memoryview(data), list(descriptors), False))
         self._bytes += len(data)
         self.flush()
         if descriptors and self._waiting and self._waiting[-1][1]:
-            # The caller closes its own: what is sent later needs others.
+            # The caller closes its descriptors, and these are sent later: keep duplicates.
             self._waiting[-1] = (self._waiting[-1][0], [os.dup(descriptor) for descriptor in descriptors], True)
         if self._bytes > MAX_WAITING:
             raise Malformed(f"{self._bytes} bytes wait to be read, over the limit of {MAX_WAITING}")
 
     def flush(self) -> None:
-        """Send what fits."""
+        """Send as many waiting bytes as the socket takes. Raises OSError if the peer is gone."""
         while self._waiting:
             data, descriptors, own = self._waiting[0]
             try:
@@ -59,23 +69,26 @@ class Outbox:
 
 
 class FrameReader:
-    """Puts a worker's frames together from the pieces they arrive in."""
+    """Assembles a worker's frames from the pieces they arrive in."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        """Accept frames of up to `limit` bytes."""
+        self._limit = limit
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> bytes | None:
-        """Take more bytes; returns a whole frame once it is there.
+        """Take more bytes; return the frame once it is complete, None before.
 
-        A worker waits for the reply to a frame before it sends the next, so bytes beyond one frame are Malformed.
+        Raises Malformed for a frame over the limit, and for bytes after a frame: a worker waits for the reply to a
+        frame before it sends the next.
         """
         buffer = self._buffer
-        if not buffer and len(data) >= HEADER.size and _frame_size(data) == len(data):
+        if not buffer and len(data) >= HEADER.size and self._size(data) == len(data):
             return data
         buffer += data
         if len(buffer) < HEADER.size:
             return None
-        size = _frame_size(buffer)
+        size = self._size(buffer)
         if len(buffer) < size:
             return None
         if len(buffer) > size:
@@ -84,10 +97,9 @@ class FrameReader:
         buffer.clear()
         return frame
 
-
-def _frame_size(data: bytes | bytearray) -> int:
-    calls, branches, text, zero = HEADER.unpack_from(data)
-    size: int = HEADER.size + calls * 16 + branches * 4 + text
-    if zero or size > MAX_FRAME:
-        raise Malformed(f"a frame's header asks for {size} bytes; the limit is {MAX_FRAME}")
-    return size
+    def _size(self, data: bytes | bytearray) -> int:
+        calls, branches, text, zero = HEADER.unpack_from(data)
+        size: int = HEADER.size + calls * 16 + branches * 4 + text
+        if zero or size > self._limit:
+            raise Malformed(f"a frame's header asks for {size} bytes; the limit is {self._limit}")
+        return size

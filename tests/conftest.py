@@ -31,8 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _grid_cache(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
-    """Mapped grids of the tests are kept out of the user's cache."""
+    """Mapped grids of the tests, and notes on their runs, are kept out of the user's folders."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOTTS_STATE", str(tmp_path_factory.mktemp("state")))
         patch.setenv("AUTOTTS_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 
@@ -80,6 +81,16 @@ def _no_langgraph_server() -> str | None:
     return None if found else "LangGraph's server is not installed: pip install 'langgraph-cli[inmem]'"
 
 
+def _no_inspect() -> str | None:
+    found = importlib.util.find_spec("inspect_ai")
+    return None if found else "Inspect AI is not installed: pip install 'autotts[inspect]'"
+
+
+def _no_clients() -> str | None:
+    named = os.environ.get("CLIENTS_PYTHON")
+    return None if named else "CLIENTS_PYTHON names no environment with tests/graph/serve/clients/requirements.txt"
+
+
 def _no_debootstrap() -> str | None:
     return None if shutil.which("debootstrap") else "debootstrap is not installed"
 
@@ -101,6 +112,8 @@ NEEDS: dict[str, tuple[Callable[[], str | None], ...]] = {
     "docker": (_no_docker,),
     "postgres": (_no_postgres,),
     "studio": (_no_langgraph_server,),
+    "inspect": (_no_inspect,),
+    "clients": (_no_clients,),
     "published": (functools.partial(_no_folder, "AUTOTTS_PUBLISHED"),),
     "vllm": (functools.partial(_no_folder, "AUTOTTS_REAL_MODEL"),),
     "ray": (_no_ray,),
@@ -140,3 +153,16 @@ def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     return _skip_to_failure(collector.config, (yield))
+
+
+@pytest.fixture(scope="session")
+def docker_image() -> str:
+    """The digest of the docker backend's image, which is built where the engine does not have it yet.
+
+    Its base is AUTOTTS_DOCKER_BASE, or the image that tools/docker-engine.sh makes.
+    """
+    from sandbox.backends import docker, image
+
+    client = docker.connect()
+    record = image.find(client) or image.build(client, os.environ.get("AUTOTTS_DOCKER_BASE", "autotts-base:bookworm"))
+    return record.image

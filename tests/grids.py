@@ -100,11 +100,6 @@ def write_priced(folder: Path) -> Path:
     return write(folder / "priced.parquet", rows(PRICED))
 
 
-def in_order(branches: int) -> list[int]:
-    """The order in which branches are opened as they are listed."""
-    return list(range(branches))
-
-
 def random_rows(
     rng: random.Random,
     *,

@@ -34,9 +34,13 @@ class Toy:
     """What the server does well or badly; changed by tests while it runs."""
 
     token_ids: bool = True
+    tells_cache: bool = True
+    """Whether it reports the cached tokens of prompts."""
     tokenizes: bool = True
     """Whether it gives the ids of a text without decoding anything."""
     context: int = 4096
+    most_logprobs: int = 20
+    """The most probable tokens that a request may ask for; they have −0.5, −1.5, −2.5, …"""
     seconds: float = 0.0
     """How long a sampling request takes."""
     holds: bool = False
@@ -50,6 +54,10 @@ class Toy:
     busy: int = 0
     """So many sampling requests are first refused with 429."""
     ways: str = WAYS
+    key: str | None = None
+    """The key that completion requests must have; None takes any."""
+    keys: set[str | None] = field(default_factory=set)
+    """Values of the header with the key, of all completion requests."""
     requests: list[dict[str, Any]] = field(default_factory=list)
     """The bodies of all completion requests."""
     sampled: int = 0
@@ -111,7 +119,8 @@ def completion(body: dict[str, Any], toy: Toy) -> dict[str, Any]:
     toy.decoded += decoded if any("What is" in "".join(map(chr, ids)) for ids in prompts) else 0
     size = sum(map(len, prompts))
     usage = {"prompt_tokens": size, "completion_tokens": decoded, "total_tokens": size + decoded}
-    usage["prompt_tokens_details"] = {"cached_tokens": size // 16 * 16}
+    if toy.tells_cache:
+        usage["prompt_tokens_details"] = {"cached_tokens": size // 16 * 16}
     return {
         "id": "cmpl-1", "object": "text_completion", "created": 0, "model": body["model"], "choices": choices,
         "usage": usage,
@@ -130,7 +139,8 @@ def _choice(index: int, ids: list[int], written: str, body: dict[str, Any], toy:
         "index": index, "text": decoded if text is None else text, "finish_reason": reason, "decoded": len(decoded),
         "logprobs": None if body.get("logprobs") is None else {
             "tokens": list(decoded), "token_logprobs": [-0.5] * len(decoded),
-            "text_offset": list(range(len(decoded))), "top_logprobs": None,
+            "text_offset": list(range(len(decoded))),
+            "top_logprobs": [{str(n): -0.5 - n for n in range(body["logprobs"])} for _ in decoded] or None,
         },
     }  # fmt: skip
     if text is not None:
@@ -170,8 +180,13 @@ def application(toy: Toy) -> Starlette:
     async def completions(request: Request) -> Response:
         body = json.loads(await request.body())
         toy.requests.append(body)
+        toy.keys.add(request.headers.get("authorization"))
+        if toy.key is not None and request.headers.get("authorization") != f"Bearer {toy.key}":
+            return _refused(401, "Unauthorized")
         if body["model"] != "toy":
             return _refused(404, f"The model `{body['model']}` does not exist.")
+        if (body.get("logprobs") or 0) > toy.most_logprobs:
+            return _refused(400, f"Requested logprobs of {body['logprobs']}, which is greater than max allowed")
         prompt = body["prompt"]
         text = prompt if isinstance(prompt, str) else "".join(map(chr, prompt if isinstance(prompt[0], int) else []))
         size = len(text)

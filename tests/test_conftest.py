@@ -32,7 +32,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, str]:
         done = subprocess.run(
             [*PYTEST, "--no-skips"] if no_skips else PYTEST,
             cwd=folder,
-            env={"PATH": "/usr/bin:/bin", "COLUMNS": "200"},
+            # Other packages' plugins are most of the time of a start.
+            env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             capture_output=True,
             text=True,
         )

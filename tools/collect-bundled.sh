@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Collect the two bundled grids again, from the model itself.
+# Collects the two bundled grids from their model.
 #
-# usage: tools/collect-bundled.sh [OUT_DIR]     OUT_DIR is envdata/bundled unless said otherwise
+# usage: tools/collect-bundled.sh [OUT_DIR]     OUT_DIR defaults to envdata/bundled
 #
 # Prepares the model and a CPU build of vLLM in $AUTOTTS_REAL_MODEL (default: ~/.cache/autotts/real-model; 3 GB, once),
-# serves it, collects the search and the held-out set and stops the server. About 40 minutes on two cores. Interrupted at
-# any point, the same command goes on where it stopped. A grid that is there already is left alone: delete it first.
+# serves the model, collects the search and the held-out set, and stops the server. About 40 minutes on two cores. After
+# an interruption the same command continues. An existing grid is kept: delete it to collect it again.
 set -euo pipefail
 repository=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$repository/envdata/bundled}
@@ -13,12 +13,12 @@ model=${AUTOTTS_REAL_MODEL:-$HOME/.cache/autotts/real-model}
 port=${PORT:-8099}
 autotts=${AUTOTTS:-$repository/.venv/bin/autotts}
 
-# Question numbers 0 to 47 and 48 to 95 of one seed: no pair of numbers is in both (envdata/collect/word_problems.py).
+# Questions 0 to 47 and 48 to 95 of one seed: the sets have no pair of numbers in common (collect/word_problems.py).
 missing=()
 for set in search:0 heldout:48; do
   grid=$out/word-problems-${set%:*}.parquet
   if [ -e "$grid" ] && [ ! -e "$grid.parts" ]; then
-    echo "$grid is there already: left alone" >&2
+    echo "$grid exists and is kept" >&2
   else
     missing+=("$set")
   fi
@@ -26,7 +26,7 @@ done
 [ "${#missing[@]}" -gt 0 ] || exit 0
 
 if curl --silent --output /dev/null "http://127.0.0.1:$port"; then
-  echo "port $port is taken by another server; choose one with PORT=…" >&2
+  echo "port $port is in use by another server; choose one with PORT=…" >&2
   exit 1
 fi
 "$repository/tools/real-model/prepare.sh" "$model"

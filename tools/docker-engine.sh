@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# A Docker engine of one's own, for the docker suite on a machine without one, and a base image without a registry.
-# usage: tools/docker-engine.sh start DIR     prints the DOCKER_HOST to export; needs root and Debian or Ubuntu
+# Starts a private Docker engine for the docker suite on a machine without one, and makes a base image without a
+# registry.
+# usage: tools/docker-engine.sh start DIR     prints the DOCKER_HOST to export; needs root on Debian or Ubuntu
 #        tools/docker-engine.sh stop DIR
 #
-# The engine listens on DIR/docker.sock only, has no bridge and touches no firewall rule: sandboxes use no network.
-# Its data stay in DIR, so that a second start finds its images.
+# The engine listens on DIR/docker.sock only. It has no bridge and changes no firewall rule, since sandboxes use no
+# network. Its data stay in DIR, so that a later start has its images.
 set -euo pipefail
 
 usage="usage: tools/docker-engine.sh start|stop DIR"
@@ -38,12 +39,12 @@ start_engine() {
   return 1
 }
 
-# Debian with Python, under a name that a Dockerfile's FROM can use.
+# Imports Debian with Python as an image for a Dockerfile's FROM.
 import_base_image() {
   docker image inspect autotts-base:bookworm >/dev/null 2>&1 && return
   local root
   root=$(mktemp -d)
-  # shellcheck disable=SC2064  # the folder's name of now is the one to remove
+  # shellcheck disable=SC2064  # the folder's present name is to be removed
   trap "rm -rf '$root'" EXIT
   debootstrap --variant=minbase --include=python3 bookworm "$root" >"$dir/debootstrap.log"
   tar -C "$root" -c . | docker import - autotts-base:bookworm >/dev/null

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# A machine with Python, git and make and nothing else, to prove that the project sets itself up: this machine's own
-# distribution from debootstrap, entered with pivot_root and namespaces, so that a sandbox works in it as on real
-# hardware (in a mere chroot the kernel refuses user namespaces). Needs root on Debian or Ubuntu.
+# Makes machines with nothing but Python, git and make, to test that the project sets itself up. A machine is this one's
+# distribution from debootstrap, or with FRESH_RELEASE=NAME another one, entered with pivot_root and namespaces, so
+# that sandboxes work in it (in a chroot the kernel refuses user namespaces). Needs root on Debian or Ubuntu.
 #
 # usage: tools/fresh-machine.sh make DIR                       the bare root file system, DIR/root; kept between calls
 #        tools/fresh-machine.sh new DIR MACHINE USER           a copy of it, with this project in /srv/autotts, USER's
 #        tools/fresh-machine.sh in DIR MACHINE USER COMMAND…   run a command there, in the project, as root or tester
 #        tools/fresh-machine.sh remove DIR MACHINE
 #
-# It uses this machine's network, and what configures package downloads here is passed on: apt's and pip's files,
-# certificates, proxy and PIP_ variables. Downloads of pip are kept in DIR, one cache a user.
+# A machine has this one's network and its configuration of package downloads: apt's and pip's files, certificates,
+# proxy and PIP_ variables. Downloads of pip are cached in DIR, for each user.
 set -euo pipefail
 
 usage=$(sed -n 's/^# usage: /usage: /p; s/^#        tools/       tools/p' "$0")
@@ -20,15 +20,16 @@ project=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 base=$dir/root
+# shellcheck source=/dev/null
+release=${FRESH_RELEASE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
 
 make_root() {
   [ -e "$dir/root.done" ] && return
   command -v debootstrap >/dev/null || apt-get install -y -qq --no-install-recommends debootstrap >/dev/null ||
     { apt-get update -qq && apt-get install -y -qq --no-install-recommends debootstrap >/dev/null; }
   rm -rf "$base"
-  # shellcheck source=/dev/null
-  if ! debootstrap --variant=minbase --include=python3,git,make,ca-certificates \
-    "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$base" >"$dir/debootstrap.log"; then
+  if ! debootstrap --variant=minbase --include=python3,git,make,ca-certificates "$release" "$base" \
+    >"$dir/debootstrap.log"; then
     tail -n 20 "$dir/debootstrap.log" >&2
     exit 1
   fi
@@ -37,7 +38,7 @@ make_root() {
   touch "$dir/root.done"
 }
 
-# ---- what configures downloads on this machine --------------------------------------------------------------------
+# ---- configuration of downloads on this machine --------------------------------------------------------------------
 
 system_pip_files=(/etc/pip.conf /etc/xdg/pip/pip.conf)
 user_pip_files=(.config/pip/pip.conf .pip/pip.conf)
@@ -46,7 +47,7 @@ download_variables() {
   env -0 | grep -ziE '^(PIP_|SSL_CERT_|REQUESTS_CA_BUNDLE=|CURL_CA_BUNDLE=|(https?|no|all)_proxy=)' || true
 }
 
-# Files and folders that pip's configuration and the variables name. An index on disk keeps its files beside it.
+# Prints the files and folders that pip's configuration and the variables name; for a local index, its folder.
 named_paths() {
   {
     cat "${system_pip_files[@]}" "${user_pip_files[@]/#/$HOME/}" "${PIP_CONFIG_FILE:-/dev/null}" 2>/dev/null || true
@@ -65,8 +66,14 @@ named_paths() {
 copy_configuration() {
   local root=$1 home=$2 file
   cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-  rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d
-  for file in /etc/apt/{sources.list,sources.list.d,apt.conf,auth.conf.d,trusted.gpg.d,keyrings} /usr/share/keyrings; do
+  # Another release keeps the source that debootstrap wrote.
+  if [ -z "${FRESH_RELEASE:-}" ]; then
+    rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d
+    for file in /etc/apt/{sources.list,sources.list.d,trusted.gpg.d,keyrings} /usr/share/keyrings; do
+      if [ -e "$file" ]; then cp -aLT "$file" "$root$file"; fi
+    done
+  fi
+  for file in /etc/apt/{apt.conf,auth.conf.d}; do
     if [ -e "$file" ]; then cp -aLT "$file" "$root$file"; fi
   done
   for file in $(grep -rlE '^Acquire::' /etc/apt/apt.conf.d || true); do cp -L "$file" "$root$file"; done
@@ -102,7 +109,7 @@ in_machine() {
   mapfile -d '' -t variables < <(download_variables)
   mapfile -t shared < <(named_paths)
   mkdir -p "$dir/pip-$user"
-  # The functions travel as text, because the namespaces begin with a new process.
+  # The function is passed as text, since the namespaces begin with a new process.
   exec unshare --mount --pid --fork --kill-child --propagation private \
     bash -c "$(declare -f enter); enter \"\$@\"" enter "$machine" "$user" "$dir/pip-$user" \
     "${#shared[@]}" "${shared[@]}" \
@@ -111,7 +118,7 @@ in_machine() {
     setpriv --reuid "$user" --regid "$user" --init-groups bash -c 'cd /srv/autotts && exec "$@"' bash "$@"
 }
 
-# Runs inside the new namespaces, as root: builds the tree, makes it the root, and starts the command.
+# Runs in the new namespaces as root: mounts the machine's file systems, makes it the root, and starts the command.
 enter() {
   set -e
   local machine=$1 user=$2 cache=$3 count=$4 path

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# A Podman socket of one's own, for the docker suite against the other engine that speaks Docker's API.
-# usage: tools/podman-engine.sh start DIR [BASE]    prints the DOCKER_HOST to export; needs root and Debian or Ubuntu
+# Starts a private Podman service, to run the docker suite against the other engine with Docker's API.
+# usage: tools/podman-engine.sh start DIR [BASE]    prints the DOCKER_HOST to export; needs root on Debian or Ubuntu
 #        tools/podman-engine.sh stop DIR
 #
-# BASE is a tar of an image that tools/docker-engine.sh made (`docker save autotts-base:bookworm`); without it the same
-# root file system is made here. The service's data stay in DIR. runc rather than crun, which refuses cgroups of the
-# hybrid kind; limits of its own, because Podman's defaults are above what a container in a container may have.
+# BASE is a tar of the image that tools/docker-engine.sh makes (`docker save autotts-base:bookworm`); without it the
+# same root file system is made here. The service's data stay in DIR. It uses runc, since crun refuses hybrid cgroups,
+# and ulimits of its own, since Podman's defaults exceed those of a container in a container.
 set -euo pipefail
 
 usage="usage: tools/podman-engine.sh start DIR [BASE] | stop DIR"
@@ -58,7 +58,7 @@ import_base_image() {
   fi
   local root
   root=$(mktemp -d)
-  # shellcheck disable=SC2064  # the folder's name of now is the one to remove
+  # shellcheck disable=SC2064  # the folder's present name is to be removed
   trap "rm -rf '$root'" EXIT
   debootstrap --variant=minbase --include=python3 bookworm "$root" >"$dir/debootstrap.log"
   tar -C "$root" -c . | engine import --quiet - autotts-base:bookworm >/dev/null

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Sets the project up from nothing but Python, for `make`: .venv with the package in it, and bubblewrap.
-# usage: tools/setup.sh run|dev      (dev: with what tests and checks need)
+# Sets the project up for `make` on a machine with Python: a virtual environment .venv with the package, and bubblewrap.
+# usage: tools/setup.sh run|dev      (dev: with the dependencies of tests and checks)
 #
-# A stamp in .venv remembers what it was made from, so that a second call only compares it. System packages are
-# installed as root, or through sudo where INSTALL=1 asks for it, and never otherwise. pip is called without any
-# index option: a mirror configured in the environment or in pip's own files stays in force.
+# A stamp in .venv records its inputs, so that a second call only compares them. System packages are installed as root,
+# or through sudo if INSTALL=1 is set, and not otherwise. pip is called without index options, so that a mirror from the
+# environment or from pip's files is used.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -38,7 +38,7 @@ apt_get() { root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-g
 
 apt_install() {
   say "installing $1 with apt-get"
-  # A fresh machine has no package lists, a kept one has old ones: either way the second attempt has new ones.
+  # Package lists may be missing or out of date; the second attempt updates them.
   apt_get install -y --no-install-recommends "$1" 2>/dev/null && return
   apt_get update && apt_get install -y --no-install-recommends "$1"
 }
@@ -77,7 +77,7 @@ find_python() {
     "Install one, or name it: make run PYTHON=/path/to/python3"
 }
 
-# Debian and Ubuntu keep the parts that make virtual environments in a package of their own.
+# Debian and Ubuntu have venv and ensurepip in a separate package.
 need_venv_module() {
   missing=$("$python" -c 'import venv, ensurepip' 2>&1) && return
   case $(readlink -f "$python") in
@@ -96,14 +96,14 @@ need_venv_module() {
 
 # ---- the virtual environment -----------------------------------------------------------------------------------
 
-# What an environment is made from. The place counts, because a virtual environment cannot be moved.
+# The inputs of an environment. Its path is one, since a virtual environment cannot be moved.
 fingerprint() { pwd && cksum pyproject.toml requirements.lock tools/setup.sh; }
 
-# The stamp: the level, the interpreter that was asked for ("" when none was), the fingerprint.
+# The stamp has the level, the requested interpreter ("" if none) and the fingerprint.
 up_to_date() {
   [ -x $venv/bin/python ] && [ -f $stamp ] || return 1
   { IFS= read -r made && IFS= read -r made_from; } <$stamp
-  # An environment made for dev serves run too; any interpreter serves where none is asked for.
+  # An environment for dev is good for run too; without a request, any interpreter is good.
   [ "$made" = "$level" ] || [ "$made" = dev ] || return 1
   [ "${PYTHON:-$made_from}" = "$made_from" ] || return 1
   [ "$(tail -n +3 $stamp)" = "$(fingerprint)" ]
@@ -123,7 +123,7 @@ make_venv() {
     "$python" -m venv --clear $venv || fail "$python -m venv --clear $venv did not work; its message is above."
   fi
   say "installing $target and its dependencies (about a minute)"
-  # PIP_USER, where somebody's configuration sets it, is refused inside a virtual environment. Twice quiet: errors only.
+  # pip refuses PIP_USER in a virtual environment, so a user's setting is overridden. -qq prints errors only.
   PIP_USER=0 $venv/bin/python -m pip install -qq --disable-pip-version-check --no-input \
     --constraint requirements.lock --editable "$target" ||
     fail "pip could not install the package; its message is above." \
@@ -132,11 +132,11 @@ make_venv() {
   mv $stamp.new $stamp
 }
 
-# Only the sandboxes that use it ask for it. Where it cannot be installed the run itself says what to do.
+# For the sandboxes that use it. If it cannot be installed, the run's own error says what to do.
 need_bubblewrap() {
   case ${SANDBOX:-auto} in auto | bubblewrap) ;; *) return 0 ;; esac
   if command -v bwrap >/dev/null || ! may_install; then return 0; fi
-  apt_install bubblewrap || say "bubblewrap could not be installed; going on without it"
+  apt_install bubblewrap || say "bubblewrap could not be installed; continuing without it"
 }
 
 up_to_date || make_venv

@@ -1,26 +1,23 @@
-"""Finding the answer in a model's text, and how sure the model was of it.
+r"""Extraction of the answer from a model's text, and the model's confidence in it.
 
-An answer stands after a marker: on the rest of its line ("Answer:"), or, where the marker opens a brace ("\\boxed{"),
-up to the brace that closes it. What is found here is what the model wrote; equal answers get one spelling afterwards,
-over all answers of a question (`envdata.collect.spelling`), because voting compares strings and nothing else.
+An answer follows a marker: on the rest of its line ("Answer:"), or, where the marker opens a brace ("\boxed{"), up to
+the brace that closes it. The extracted answer is the model's own text; equal answers get one spelling afterwards, over
+all answers of a question (`envdata.collect.canonical_answers`), because voting compares strings.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Literal, get_args
 
-Kind = Literal["math", "number", "exact"]
-NO_ANSWER = ""
-BOXED = "\\boxed{"
+from envdata.answers import NO_ANSWER, is_parsed
+from envdata.collect.answer_rules import EXACT, MATH, finder
+from envdata.collect.boxes import BOXED, boxes, closing_brace, is_filled, last_box
 
-_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+__all__ = ["BOXED", "AnswerRule", "FoundAnswer", "Token", "mean_logprob", "shifted"]
 
 
 @dataclass(frozen=True)
-class Found:
-    """An answer and where it stands in the text, as character offsets."""
+class FoundAnswer:
+    """An answer and its place in the text, as character offsets."""
 
     answer: str
     start: int
@@ -29,99 +26,119 @@ class Found:
 
 @dataclass(frozen=True)
 class Token:
-    """One decoded token's place in a text, as character offsets, and its log-probability."""
+    """The place of one decoded token in a text, as character offsets, and its log-probability."""
 
     start: int
     end: int
-    logprob: float
+    logprob: float | None
+    """None where the engine gave no finite number."""
+    confidence: float | None = None
+    """−mean log-probability of the k most probable tokens at its place; None where they were not asked for."""
 
 
 @dataclass(frozen=True)
 class AnswerRule:
-    """How answers are found and compared.
+    """Rule by which answers are found and compared.
 
-    Kind "math" takes all that stands after the marker and compares it by its mathematical meaning; where the marker is
-    absent, the last \\boxed{…} serves. "number" takes the first number there, written without separators and trailing
-    zeros. "exact" takes the text as it is, trimmed.
+    Kind "math" takes everything after the marker and compares it by its mathematical meaning; where the marker is
+    absent, the last box is taken (`envdata.collect.boxes`). "number" takes the first number there (`equality.numbers`),
+    "choice" the letter, or yes or no (`equality.choices`). "exact" takes the text as it is, trimmed. Other packages may
+    register more (`envdata.collect.answer_rules`).
     """
 
     marker: str
-    kind: Kind = "number"
+    """Text that an answer follows."""
+    kind: str = "number"
 
     def __post_init__(self) -> None:
         if not self.marker.strip():
             raise ValueError("the marker is empty; name the text that an answer follows, such as 'Answer:'")
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"answers of kind {self.kind!r} are not known; take one of {', '.join(get_args(Kind))}")
+        finder(self.kind)
 
     @classmethod
-    def after(cls, closing: str, kind: Kind) -> "AnswerRule":
-        """The rule for what is made to answer by `closing`: its \\boxed{ or its last line is the marker."""
+    def after(cls, closing: str, kind: str) -> "AnswerRule":
+        r"""Return the rule for answers that follow `closing`: its \boxed{ or its last line is the marker.
+
+        Args:
+            closing: The text that makes a cut trace answer.
+            kind: The kind of answers.
+        """
         lines = closing.strip().splitlines()
         marker = BOXED if closing.rstrip().endswith(BOXED) else lines[-1] if lines else ""
         return cls(marker, kind)
 
     def line(self, text: str) -> tuple[int, int, bool] | None:
-        """Give start and end of what stands after the last marker, and whether it is closed; None without a marker.
+        """Return start and end of the text after the last marker, and whether it is closed; None without a marker.
 
-        It is closed by the end of the line, or by the marker's own brace.
+        It is closed by the end of the line, or by the marker's own brace. A box that is open at the text's end takes
+        precedence, since the text may go on in it; then a filled box does before an empty one.
         """
+        if self.marker == BOXED:
+            every = boxes(text)
+            if not every:
+                return None
+            box = every[-1] if not every[-1].closed else last_box(text) or every[-1]
+            return box.start, box.end, box.closed
         return _last(text, self.marker)
 
-    def find(self, text: str) -> Found | None:
-        """Give the answer in `text`, or None if there is none."""
-        line = self.line(text)
-        if line is None and self.kind == "math":
-            line = _last(text, BOXED)
+    def find(self, text: str) -> FoundAnswer | None:
+        """Return the answer in `text` with its place, or None if there is none."""
+        line = None if self.marker == BOXED else _last(text, self.marker)
+        if line is None and (self.marker == BOXED or self.kind == MATH):
+            box = last_box(text)
+            line = (box.start, box.end, box.closed) if box and is_filled(box, text) else None
         if line is None:
             return None
         start, end, _ = line
-        if self.kind == "number":
-            match = _NUMBER.search(text, start, end)
-            return match and Found(plain_number(match.group()), *match.span())
-        answer = text[start:end].strip()
-        return Found(answer, at := text.index(answer, start), at + len(answer)) if answer else None
+        found = finder(self.kind)(text[start:end])
+        return found and FoundAnswer(found[0], found[1] + start, found[2] + start)
+
+    def read(self, text: str) -> str:
+        """Return an answer that stands alone, such as a box's content, as it is compared; `NO_ANSWER` if it is none."""
+        text = text.strip()
+        if self.kind == EXACT:
+            return text if is_parsed(text) else NO_ANSWER
+        box = last_box(text)
+        if box is not None:
+            text = box.holds(text) if is_filled(box, text) else ""
+        if self.kind == MATH:
+            return text
+        found = finder(self.kind)(text)
+        return found[0] if found else NO_ANSWER
+
+    def gold(self, text: str) -> str:
+        """Return a reference answer as it is compared: it is read as any answer is."""
+        return self.read(text)
 
     def answer(self, text: str) -> str:
-        """Give the answer in `text`, `NO_ANSWER` if there is none."""
+        """Return the answer in `text`, `NO_ANSWER` if there is none."""
         found = self.find(text)
         return found.answer if found else NO_ANSWER
 
-    def gold(self, text: str) -> str:
-        """Give a reference answer as it is compared: text itself, or what its last \\boxed{…} holds."""
-        if self.kind == "number":
-            whole = _NUMBER.fullmatch(text.strip())
-            return plain_number(whole.group()) if whole else text.strip()
-        boxed = _last(text, BOXED) if self.kind == "math" else None
-        return text[boxed[0] : boxed[1]].strip() if boxed else text.strip()
 
+def mean_logprob(tokens: Sequence[Token], start: int, end: int) -> float | None:
+    """Return the mean log-probability of the tokens that write a part of a text, of all tokens if none writes it.
 
-def mean_logprob(tokens: Sequence[Token], start: int, end: int) -> float:
-    """Mean log-probability of the tokens that write characters `start` to `end`; of all of them if none does.
+    None without tokens, and where one of them has no log-probability: the mean of the others would be another answer's.
 
-    0.0 for no tokens at all.
+    Args:
+        tokens: The tokens of the text.
+        start: First character of the part.
+        end: End of the part, as a character offset.
     """
     inside = [token.logprob for token in tokens if token.start < end and token.end > start]
     values = inside or [token.logprob for token in tokens]
-    return sum(values) / len(values) if values else 0.0
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def shifted(tokens: Iterable[Token], by: int) -> list[Token]:
-    """Give the tokens as they stand in a text that has `by` more characters in front."""
-    return [Token(token.start + by, token.end + by, token.logprob) for token in tokens]
-
-
-def plain_number(number: str) -> str:
-    """A decimal number without separators, leading and trailing zeros."""
-    value = Decimal(number.replace(",", ""))
-    whole = value.to_integral_value()
-    if value == whole:
-        return str(int(whole))
-    return f"{value:f}".rstrip("0")
+    """Return the tokens as they stand in a text that has `by` more characters in front."""
+    return [Token(token.start + by, token.end + by, token.logprob, token.confidence) for token in tokens]
 
 
 def _last(text: str, marker: str) -> tuple[int, int, bool] | None:
-    """Where what stands after the last `marker` starts and ends, and whether it is closed."""
+    """Return start and end of the text after the last `marker`, and whether it is closed; None without a marker."""
     at = text.rfind(marker)
     if at < 0:
         return None
@@ -129,11 +146,5 @@ def _last(text: str, marker: str) -> tuple[int, int, bool] | None:
     if not marker.endswith("{"):
         end = text.find("\n", start)
         return (start, len(text), False) if end < 0 else (start, end, True)
-    depth = 1
-    for place in range(start, len(text)):
-        # A brace that LaTeX is to print is no grouping.
-        if text[place] in "{}" and text[place - 1] != "\\":
-            depth += 1 if text[place] == "{" else -1
-            if depth == 0:
-                return start, place, True
-    return start, len(text), False
+    closed = closing_brace(text, start)
+    return (start, len(text), False) if closed is None else (start, closed, True)

@@ -1,21 +1,23 @@
-"""Whole traces from any server, also one that cannot continue a partial answer: final answers, and nothing to probe.
+"""Sampler of whole traces from any server, also from one that cannot continue a partial answer.
 
-One request a trace, because only then does the server's count of tokens belong to one trace. It includes what a hosted
-model thinks without showing it.
+It gives final answers only, and nothing to probe. Each trace is a request of its own, because only then does the
+server's count of tokens belong to one trace. The count includes thinking that a hosted model does not show.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import openai
 
+from envdata.collect.answer_reader import Thinking
+from envdata.collect.concurrency import numbered
 from envdata.collect.engine import (
     Asked,
     CannotContinueError,
     CollectError,
+    Continuation,
     Conversation,
-    Decoded,
     EngineFacts,
     EngineGoneError,
     QuestionFailedError,
@@ -23,25 +25,31 @@ from envdata.collect.engine import (
     Usage,
 )
 from envdata.collect.openai_client import Client
-from envdata.collect.reading import Thinking
+from envdata.collect.openai_replies import content_of, token_count, whole
 
 
-class FinalAnswers:
+class FinalAnswerSampler:
     """An `envdata.collect.engine.Sampler` over completions, or over chat completions for conversations."""
 
     def __init__(self, client: Client, *, chat: bool, thinking: Thinking | None = None) -> None:
-        """`thinking` names the tags to put around what a server sends apart from the answer as its reasoning."""
+        """Store the client; nothing is requested yet.
+
+        Args:
+            client: The server's client.
+            chat: Whether questions are conversations.
+            thinking: The tags to put around reasoning that a server sends apart from the answer.
+        """
         self._client, self._chat, self._thinking = client, chat, thinking
         self._limit = "max_tokens"
         self._streams = False
 
     @property
     def usage(self) -> Usage:
-        """What was read and written, trials included."""
+        """Tokens read and written, trials included."""
         return self._client.usage
 
     async def establish(self) -> EngineFacts:
-        """Ask for one short answer, and see that it comes with a count of its tokens."""
+        """Check with a short answer that the server counts tokens. Raises CollectError."""
         if self._chat:
             await self._name_of_limit()
         trial: Asked = Conversation("Say yes.") if self._chat else "Say yes."
@@ -51,7 +59,7 @@ class FinalAnswers:
             raise CollectError(f"a test request failed: {error}") from None
         self._streams = True
         try:
-            # Streaming serves to count tokens while they are written, and nothing else.
+            # Streaming serves only to count tokens while they are decoded.
             await self._one(trial, Sampling(max_tokens=16), 1)
         except (CannotContinueError, EngineGoneError, QuestionFailedError):
             self._streams = False
@@ -60,25 +68,18 @@ class FinalAnswers:
 
     async def sample(
         self, asked: Asked, count: int, sampling: Sampling, seed: int
-    ) -> AsyncIterator[list[tuple[int, Decoded]]]:
-        """Draw `count` traces, a request each."""
-        requests = [asyncio.ensure_future(self._numbered(number, asked, sampling, seed)) for number in range(count)]
-        try:
-            for finished in asyncio.as_completed(requests):
-                yield [await finished]
-        finally:
-            for request in requests:
-                request.cancel()
-            await asyncio.gather(*requests, return_exceptions=True)
+    ) -> AsyncIterator[list[tuple[int, Continuation]]]:
+        """Draw traces, a request each; arguments as of `envdata.collect.engine.Sampler.sample`."""
+        async with aclosing(numbered(self._one(asked, sampling, seed + at) for at in range(count))) as traces:
+            async for trace in traces:
+                yield trace
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def _numbered(self, number: int, asked: Asked, sampling: Sampling, seed: int) -> tuple[int, Decoded]:
-        return number, await self._one(asked, sampling, seed + number)
-
-    async def _one(self, asked: Asked, sampling: Sampling, seed: int) -> Decoded:
+    async def _one(self, asked: Asked, sampling: Sampling, seed: int) -> Continuation:
+        """Draw one trace."""
         extra = {"top_k": sampling.top_k, "min_p": sampling.min_p}
         arguments: dict[str, Any] = {
             "temperature": openai.omit if sampling.temperature is None else sampling.temperature,
@@ -102,26 +103,23 @@ class FinalAnswers:
             usage = answer.usage
         if len(choices) != 1:
             raise QuestionFailedError(f"{self._client.url} sent {len(choices)} answers to one request")
-        text, reason = choices[0]
-        if usage is None or not usage.completion_tokens:
+        text, reason = whole(choices[0][0]), choices[0][1]
+        tokens = token_count(getattr(usage, "completion_tokens", None))
+        if not tokens:
             raise CannotContinueError(
                 f"{self._client.url} does not say how many tokens an answer took (usage.completion_tokens), and a grid "
                 "cannot do without; use a server that does"
             )
-        return Decoded((), (), text, text, reason, usage.completion_tokens)
+        return Continuation((), (), text, text, reason, tokens)
 
     def _written(self, message: Any) -> str:
-        """Give what a message says, with the reasoning that some servers send apart put between its tags again."""
-        content = message.content or ""
-        apart = message.model_extra or {}
-        reasoning = apart.get("reasoning_content") or apart.get("reasoning")
+        """Return a message's text, with reasoning that a server sends apart put between its tags again."""
+        content, thinking = content_of(getattr(message, "content", None))
+        apart = getattr(message, "model_extra", None) or {}
+        reasoning = thinking or apart.get("reasoning_content") or apart.get("reasoning")
         if self._thinking is None or not isinstance(reasoning, str):
-            return str(content)
-        return (
-            f"{self._thinking.start}{reasoning}{self._thinking.end}{content}"
-            if content
-            else (f"{self._thinking.start}{reasoning}")
-        )
+            return content
+        return self._thinking.before(reasoning, content)
 
     async def _name_of_limit(self) -> None:
         """Find out whether the server calls the limit max_tokens, as most do, or by the OpenAI API's newer name."""

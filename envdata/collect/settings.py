@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from envdata.collect.answer_reader import Reader, Thinking
 from envdata.collect.engine import Asked, Conversation, Sampling
 from envdata.collect.extraction import AnswerRule
 from envdata.collect.questions import Question
-from envdata.collect.reading import Reader, Thinking
 
 
 @dataclass(frozen=True)
-class Chat:
+class ChatSettings:
     """How a question is put to a chat model; without one, its prompt is a text to be continued."""
 
     system: str | None = None
@@ -22,16 +22,16 @@ class Chat:
 
 
 @dataclass(frozen=True)
-class Settings:
+class CollectionSettings:
     """How branches are drawn, cut, probed and read."""
 
     interval: int
-    """Δ, in tokens. Without probes, it is the longest a trace may be: a branch is then one interval."""
+    """Δ, in tokens. Without probes it is at most the longest that a trace may be: a branch is then one interval."""
     branches: int = 64
     """Traces a question."""
     sampling: Sampling = field(default_factory=Sampling)
     probes: bool = True
-    """Whether cut traces are made to answer; if not, a branch shows its final answer alone."""
+    """Whether cut traces are made to answer; if not, a branch has intervals, and shows its final answer alone."""
     closing: str = "\nAnswer:"
     """What a cut trace is continued with to make the model answer."""
     probe_tokens: int = 8
@@ -39,7 +39,7 @@ class Settings:
     probe_stop: tuple[str, ...] = ("\n",)
     answers: AnswerRule = field(default_factory=lambda: AnswerRule("Answer:"))
     thinking: Thinking | None = None
-    chat: Chat | None = None
+    chat: ChatSettings | None = None
     seed: int = 0
     keep_text: bool = True
 
@@ -52,10 +52,10 @@ class Settings:
                 f"the closing {self.closing!r} does not hold the marker {self.answers.marker!r} that answers are read "
                 "after; make the marker a part of the closing"
             )
-        if not self.probes and self.interval != self.sampling.max_tokens:
+        if not self.probes and self.interval > self.sampling.max_tokens:
             raise ValueError(
-                f"the interval is {self.interval}, but without probes a branch is one interval, as long as a trace may "
-                f"be ({self.sampling.max_tokens} tokens); leave the interval out"
+                f"the interval is {self.interval} tokens, and a trace has at most {self.sampling.max_tokens}: give a "
+                "shorter interval, or leave it out for branches of one interval"
             )
 
     @property

@@ -1,13 +1,12 @@
-"""Word problems with one exact number as the answer, made by a seed, for models that know little but their tables.
+"""Generated word problems with one exact number as the answer, for very small models.
 
-Each family asks for one multiplication in its own words, and brings worked examples in the style its solutions are
-meant to have: a plain one, one that checks itself, one that checks itself twice. The checks matter to what is
-collected. A small model often contradicts its first product there, in both directions, so that a branch's answer can
+Each family asks for one multiplication in its own words, and brings worked examples in the intended style of its
+solutions: a plain one, one that checks itself, one that checks itself twice. The checks matter for the collected
+branches. A small model often contradicts its first product there, in both directions, so that a branch's answer can
 change several times before its end.
 
-Questions go through the families in turn; within a family no pair of numbers comes twice, whatever range of questions
-is asked for, and none is a pair of the worked examples. Two ranges of one seed that do not overlap are therefore
-disjoint sets.
+Questions take the families in turn; within a family no pair of numbers occurs twice, in any range of questions, and
+none is a pair of the worked examples. Two ranges of one seed that do not overlap are therefore disjoint sets.
 """
 
 import itertools
@@ -18,18 +17,19 @@ from dataclasses import dataclass
 from envdata.collect.questions import Question
 
 Facts = tuple[int, int]
+"""The two numbers of a problem."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One question with its solution as a worked example would write it."""
+    """One question with a solution in the style of a worked example."""
 
     question: str
     reasoning: str
     answer: int
 
     def as_example(self) -> str:
-        """Give the worked example's text, with the blank line that ends it."""
+        """Return the worked example's text, with the blank line that ends it."""
         return f"Problem: {self.question}\nReasoning: {self.reasoning}\nAnswer: {self.answer}\n\n"
 
 
@@ -39,19 +39,21 @@ class Family:
 
     name: str
     write: Callable[[Facts, random.Random], Problem]
+    """Writes the problem of two numbers."""
     first: Sequence[int]
-    """What the first number may be."""
+    """Values of the first number."""
     second: Sequence[int]
+    """Values of the second number."""
     examples: tuple[Facts, ...]
     """The numbers of the worked examples, which no question uses."""
 
     def prompt(self) -> str:
-        """Give the worked examples, the same for every question of the family."""
+        """Return the worked examples, the same for every question of the family."""
         rng = random.Random(f"examples of {self.name}")
         return "".join(self.write(facts, rng).as_example() for facts in self.examples)
 
     def pairs(self, seed: int) -> list[Facts]:
-        """Give every pair of numbers the family may ask about, in the seed's order."""
+        """Return every pair of numbers that the family may ask about, in the seed's order."""
         every = [facts for facts in itertools.product(self.first, self.second) if facts not in self.examples]
         random.Random(f"{self.name} {seed}").shuffle(every)
         return every
@@ -128,9 +130,15 @@ FAMILIES: tuple[Family, ...] = (
 
 
 def word_problems(count: int, seed: int = 0, skip: int = 0) -> list[Question]:
-    """Make questions number `skip` to `skip + count - 1` of the seed's sequence.
+    """Return questions number `skip` to `skip + count - 1` of the seed's sequence.
 
-    Raises ValueError for a range that goes beyond the pairs of numbers a family has.
+    Args:
+        count: The number of questions, from 1.
+        seed: Decides numbers and names.
+        skip: The number of the first question, from 0.
+
+    Raises:
+        ValueError: The range goes beyond the pairs of numbers that a family has.
     """
     most = len(FAMILIES) * min(len(family.pairs(seed)) for family in FAMILIES)
     if count < 1 or skip < 0 or skip + count > most:

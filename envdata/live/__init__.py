@@ -1,1 +1,1 @@
-"""The world behind a live episode: a model that decodes while the controller decides."""
+"""Branches of live episodes: a model decodes them while the controller decides."""

@@ -1,181 +1,215 @@
-"""One live episode: the rules, a model's branches, opaque labels, the result and the trace.
+"""One live episode: rules, a model's branches, opaque labels, result and trace.
 
-The counterpart of `envdata.episodes.Episodes` for one episode: actions are judged and charged by the same
-`envdata.rules`, and recorded by the same `envdata.traces`.
+The counterpart of `envdata.episodes.Episodes` for one episode: the same `envdata.rules` admit and charge actions, and
+the same `envdata.traces` record them.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from envdata import several
 from envdata.actions import Op, Refusal
-from envdata.episodes import RUNNING, Played, Terms
-from envdata.ledger import FINISHED, PRUNED, UNLIMITED, Bools, Calls, Costs, Ints, Ledger
+from envdata.episode_state import FINISHED, PRUNED, Bools, Calls, Costs, EpisodeStates, Ints
+from envdata.episodes import RUNNING, CallResults, Terms
+from envdata.grid_schema import PROBE_CONFIDENCE
 from envdata.live.answers import AnswerBook
-from envdata.live.world import LiveWorld
-from envdata.rules import Course, Settled, prune
+from envdata.live.branch_source import LiveBranches
+from envdata.live.episode_judge import EpisodeJudge
+from envdata.live.judge import JUDGE
+from envdata.rules import apply_calls, prune
 from envdata.traces import TraceLog
 
 ONLY = slice(0, 1)
-"""The only episode, among those of arrays that can hold many."""
+"""The slice of the only episode in arrays over episodes."""
 
 
-def costs_of(terms: Terms, interval: int, probe_tokens: int) -> Costs:
-    """What an action costs at most: with κ as the server counts it, a probe is as long as it may be."""
+def costs_of(terms: Terms, interval: int, probe_tokens: int | None) -> Costs:
+    """Return the largest costs of the actions of a live episode.
+
+    Args:
+        terms: Limits and costs.
+        interval: Δ, in tokens.
+        probe_tokens: The most tokens that a probe may decode, its largest cost where the server's count is charged;
+            None where nothing can be probed.
+    """
+    if probe_tokens is None:
+        return dataclasses.replace(terms.costs(interval, 0), repeats_last=False, probes=False)
     probe = probe_tokens if terms.probe_cost is None else terms.probe_cost
-    return Costs(interval, probe, UNLIMITED if terms.budget is None else terms.budget)
+    return dataclasses.replace(terms, repeats_last=False).costs(interval, probe)
 
 
 @dataclass(frozen=True)
 class BranchState:
-    """How one branch stands; for whoever watches, not for controllers."""
+    """The state of one branch for observers; controllers do not see it."""
 
     tokens: int
+    """Tokens decoded."""
     depth: int
+    """Intervals decoded."""
     answer: str | None
-    """The latest that was revealed."""
+    """The latest revealed answer."""
     finished: bool
     pruned: bool
     text: str
+    cut: bool = False
+    """Whether it ended at its largest length, not where the model ended it."""
 
 
 class LiveEpisode:
-    """An episode that a controller plays (`sandbox.serving.Table`)."""
+    """An episode that a controller plays (`sandbox.episode_protocol`)."""
 
     questions = 1
     confident = True
 
-    def __init__(self, world: LiveWorld, book: AnswerBook, ledger: Ledger, terms: Terms, costs: Costs) -> None:
-        """`ledger` is one of a single episode, whose `terms.max_branches` branches may all be opened."""
-        self.world, self.book, self.ledger, self.terms, self.costs = world, book, ledger, terms, costs
-        ledger.begin(ONLY, np.full(1, ledger.width, np.int64))
+    def __init__(
+        self,
+        source: LiveBranches,
+        book: AnswerBook,
+        states: EpisodeStates,
+        terms: Terms,
+        costs: Costs,
+        signal_names: tuple[str, ...] = (PROBE_CONFIDENCE,),
+        judge: EpisodeJudge | None = None,
+    ) -> None:
+        """Start the episode.
+
+        Args:
+            source: The model's branches.
+            book: Answers and their labels.
+            states: The state of a single episode with room for `terms.max_branches` branches.
+            terms: Limits and costs.
+            costs: The largest costs of actions, from `costs_of`.
+            signal_names: Names of the signals that the controller may read.
+            judge: Gives the signal `judge`, where that is among the names.
+        """
+        self.source, self.book, self.states, self.terms, self.costs = source, book, states, terms, costs
+        self.signal_names, self.judge = signal_names, judge
+        states.begin(ONLY, np.full(1, states.width, np.int64))
         self.traces = TraceLog(self._spelt, 1)
         self.traces.begin(ONLY, True)
         self.status = RUNNING
         self.why: str | None = None
         self._answer = -1
         self._latest: dict[int, int] = {}
-        """The code that each branch revealed last."""
+        """Code of the answer that each branch revealed last."""
         self._made = np.zeros(1, np.int64)
 
     @property
     def over(self) -> bool:
         """Whether it has ended."""
-        return bool(self.ledger.over[0])
+        return bool(self.states.over[0])
 
     @property
     def calls(self) -> int:
-        """Admitted calls."""
+        """Number of admitted calls."""
         return int(self._made[0])
 
     @property
     def final_answer(self) -> str | None:
-        """What it was answered with; None also for a label that is no answer."""
+        """Text of its answer; None if it ended without one, or with a mark of the absence of one."""
         return None if self._answer < 0 or not self.book.parsed(self._answer) else self.book.texts[self._answer]
 
-    def play(self, calls: Calls) -> Played:
-        """Apply one call. Raises CollectError where the model fails; what was decoded until then is counted.
-
-        Of a call that stands for several, those that came before stay as if they had been made one by one.
-        """
-        try:
-            done = several.settle(self.ledger, calls, self.world, self.costs, self._known)
-        except several.Interrupted as interrupted:
-            self._played(calls, interrupted.course)
-            raise interrupted.cause from None
-        return self._played(calls, done)
-
-    def _played(self, calls: Calls, done: Settled | Course) -> Played:
-        """Give out labels, and write down what was done."""
-        course = done if isinstance(done, Course) else None
-        settled = done.settled if isinstance(done, Course) else done
+    def play(self, calls: Calls) -> CallResults:
+        """Apply one call. Raises CollectError where the model fails; tokens decoded until then are counted."""
+        settled = apply_calls(self.states, calls, self.source, self.costs)
         known = self.book.revealed
         label = np.full(len(settled.call), -1, np.int64)
-        shown = np.flatnonzero(settled.revealed)
-        if course is not None:
-            shown = shown[np.argsort(course.step[shown], kind="stable")]
-        for at in shown.tolist():
+        for at in np.flatnonzero(settled.revealed).tolist():
             code = int(settled.answer[at])
             label[at] = self.book.label(code)
             self._latest[int(settled.place[at])] = code
-        self.traces.add_calls(calls, done, np.zeros(len(settled.call), np.int64), self._made, self.ledger)
-        self._made += int(((settled.refusal == Refusal.ADMITTED) if course is None else course.made).sum())
+        self.traces.add_calls(calls, settled, np.zeros(len(settled.call), np.int64), self._made, self.states)
+        self._made += int((settled.refusal == Refusal.ADMITTED).sum())
 
         def parsed(rows: Ints) -> Bools:
             return np.array([code >= 0 and self.book.parsed(code) for code in settled.answer[rows].tolist()], bool)
 
-        return Played(settled, label, label >= known, parsed, course)
+        return CallResults(settled, label, label >= known, parsed)
 
-    def _known(self, episode: Ints, code: Ints) -> Ints:
-        """The labels of answer codes, −1 for those that were not given out."""
-        return np.array([self.book.known(each) for each in code.tolist()], np.int64)
+    def signal(self, name: str, places: Ints, first: Ints) -> npt.NDArray[np.float32]:
+        """Return a signal of branches, from depth `first` + 1 to the depth reached, branch after branch.
+
+        It is the judge's score or the token confidence: the probes' confidences come with the answers. Raises
+        JudgeError if the judge does not answer.
+        """
+        if name == JUDGE and self.judge is not None:
+            finished = (self.states.flags[places] & FINISHED).astype(bool)
+            answers = [self._latest.get(place) for place in places.tolist()]
+            answered = np.array([code is not None and self.book.parsed(code) for code in answers], bool)
+            return self.judge.values(
+                places, first, self.states.depth[places], finished & answered,
+                lambda place: self.source.branches[place].text,
+            )  # fmt: skip
+        return self.source.token_confidences(places, first, self.states.depth[places])
 
     def prune(self, episode: Ints, branch: Ints) -> Ints:
-        """PRUNE one branch an entry; returns `Refusal` values."""
-        refusal = prune(self.ledger, episode, branch)
-        self.traces.add_prunes(episode, branch, refusal == Refusal.ADMITTED, self._made, self.ledger)
+        """PRUNE one branch for each entry; arrays have shape (n,), the returned one holds `Refusal` values."""
+        refusal = prune(self.states, episode, branch)
+        self.source.stop(branch[refusal == Refusal.ADMITTED])
+        self.traces.add_prunes(episode, branch, refusal == Refusal.ADMITTED, self._made, self.states)
         return refusal
 
     def answer(self, episode: int, label: int | None, status: int) -> Refusal:
-        """ANSWER with a label that was revealed, or None."""
+        """ANSWER with a label that was revealed, or None; the episode ends with `status`."""
         if self.over:
             return Refusal.EPISODE_OVER
         code = -1 if label is None else self.book.code_of(label)
         if code is None:
             return Refusal.UNREVEALED_ANSWER
         self._end(status, code)
-        self.traces.add_end(0, Op.ANSWER, code, self._made, self.ledger)
+        self.traces.add_end(0, Op.ANSWER, code, self._made, self.states)
         return Refusal.ADMITTED
 
     def fail(self, episode: int, status: int, why: str) -> Refusal:
-        """End it without an answer."""
+        """End the episode without an answer, with `status` and the reason `why`."""
         if self.over:
             return Refusal.EPISODE_OVER
         self._end(status, -1)
         self.why = why
-        self.traces.add_end(0, Op.FAIL, -1, self._made, self.ledger, why)
+        self.traces.add_end(0, Op.FAIL, -1, self._made, self.states, why)
         return Refusal.ADMITTED
 
     def note(self, episode: int, text: str) -> None:
-        """Put a controller's remark into the trace."""
-        self.traces.add_note(0, text, self._made, self.ledger)
+        """Add a controller's note to the trace."""
+        self.traces.add_note(0, text, self._made, self.states)
 
     def answer_text(self, episode: int, code: int) -> str:
-        """How an answer code is spelt."""
+        """Return the text of an answer code."""
         return self.book.texts[code]
 
     def majority(self) -> str | None:
-        """The most frequent answer among what branches revealed last, the first branch's among equals.
+        """Return the most frequent of the branches' last revealed answers; among equals that of the first branch.
 
-        Branches that were pruned vote where no other has an answer. None without answers.
+        Pruned branches vote only where no other branch has an answer. None without answers.
         """
         voters = {place: code for place, code in self._latest.items() if self.book.parsed(code)}
-        kept = [place for place in sorted(voters) if not self.ledger.state[place] & PRUNED] or sorted(voters)
+        kept = [place for place in sorted(voters) if not self.states.flags[place] & PRUNED] or sorted(voters)
         votes = [voters[place] for place in kept]
         return self.book.texts[max(votes, key=votes.count)] if votes else None
 
-    def states(self) -> list[BranchState]:
-        """How the branches stand now. May be called from any thread."""
-        told = []
-        for place, branch in enumerate(list(self.world.branches)):
-            state, code = int(self.ledger.state[place]), self._latest.get(place)
-            told.append(
+    def branch_states(self) -> list[BranchState]:
+        """Return the present state of all branches. May be called from any thread."""
+        states = []
+        for place, branch in enumerate(list(self.source.branches)):
+            flags, code = int(self.states.flags[place]), self._latest.get(place)
+            states.append(
                 BranchState(
                     branch.count,
-                    int(self.ledger.depth[place]),
+                    int(self.states.depth[place]),
                     None if code is None else self.book.texts[code],
-                    bool(state & FINISHED),
-                    bool(state & PRUNED),
+                    bool(flags & FINISHED),
+                    bool(flags & PRUNED),
                     branch.text,
+                    branch.reason == "length",
                 )
             )
-        return told
+        return states
 
     def _end(self, status: int, code: int) -> None:
-        self.ledger.over[ONLY] = True
+        self.states.over[ONLY] = True
         self.status, self._answer = status, code
 
     def _spelt(self, question: npt.NDArray[np.int32], code: npt.NDArray[np.int32]) -> pa.Array:

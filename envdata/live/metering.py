@@ -1,7 +1,7 @@
-"""What the requests of one episode read and wrote, as the server counted them.
+"""Token counts of the requests of one episode, as the server counted them.
 
-An engine serves many episodes, and counts for all of them. Requests are made in the tasks of an episode, which inherit
-its meter from the context that they were started in: each request is counted there too.
+An engine serves many episodes and counts for all of them. The tasks of an episode inherit its meter from the context in
+which they were started, and each of their requests is counted there too.
 """
 
 from contextvars import ContextVar
@@ -13,17 +13,27 @@ from envdata.collect.engine import Usage
 
 @dataclass
 class Meter:
-    """The requests of one kind that one episode made; tokens."""
+    """Counts of one kind of requests of one episode, in tokens."""
 
     requests: int = 0
+    """Number of requests."""
     prompt: int = 0
-    """Tokens of prompts, those from the cache included."""
+    """Tokens of prompts, with those from the cache."""
     cached: int = 0
-    """Those of them that came from a prefix cache; 0 where the engine tells nothing of one."""
+    """Tokens of prompts that came from a prefix cache; 0 where the engine does not report one."""
     decoded: int = 0
+    """Tokens decoded."""
+    estimated: int = 0
+    """Those of them that the server did not tell, as of a stream that was closed."""
 
     def add(self, prompt: int, cached: int | None, decoded: int) -> None:
-        """Count one request."""
+        """Count one request.
+
+        Args:
+            prompt: Tokens of the prompt.
+            cached: Those of them that came from a prefix cache, None where the engine does not report it.
+            decoded: Tokens decoded.
+        """
         self.requests += 1
         self.prompt += prompt
         self.cached += cached or 0
@@ -31,26 +41,26 @@ class Meter:
 
 
 METER: ContextVar[Meter | None] = ContextVar("METER", default=None)
-"""Where the requests of the present task are counted."""
+"""The meter of the present task."""
 
 
-class Metered(Usage):
-    """An engine's count, which also counts for whoever made the request."""
+class EpisodeUsage(Usage):
+    """An engine's count that also adds to the meter of the episode that made the request."""
 
     def add(self, prompt: int, cached: int | None, decoded: int) -> None:
-        """Count one request, for the engine and for the episode."""
+        """Count one request, for the engine and for the episode; arguments as of `Meter.add`."""
         super().add(prompt, cached, decoded)
         meter = METER.get()
         if meter is not None:
             meter.add(prompt, cached, decoded)
 
 
-class Metering(Protocol):
-    """What holds an engine's count: a client, or an engine in this process."""
+class HasUsage(Protocol):
+    """An object that holds an engine's count: a client, or an engine in this process."""
 
     usage: Usage
 
 
-def metered(holder: Metering) -> None:
-    """Let the count of a client or an engine, before it has counted anything, be one that episodes share."""
-    holder.usage = Metered()
+def count_per_episode(holder: HasUsage) -> None:
+    """Replace the count of a client or an engine, before its first request, by one that also counts per episode."""
+    holder.usage = EpisodeUsage()

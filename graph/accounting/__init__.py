@@ -1,1 +1,1 @@
-"""What a run spends: tokens, money, minutes, calls and episodes, and the caps on them."""
+"""Accounting of a run: tokens, cost, minutes, calls and episodes, and caps on them."""

@@ -1,43 +1,46 @@
-"""The limits on what a run may spend, and what is raised when one is reached."""
+"""Caps on the spending of a run, and the error that is raised when one is reached."""
 
 from dataclasses import dataclass
 
 
 class CapReached(RuntimeError):
-    """The next call might exceed a cap; the message names the cap, what is spent, and what the call might take.
+    """The next call may exceed a cap. The message names the cap, the spending so far, and the call's worst case.
 
-    Raised between calls only. The loop goes to its finale with what it has.
+    It is raised between calls only; the loop then goes to its finale.
     """
 
     def __init__(self, cap: str, why: str) -> None:
+        """Name the cap and the reason."""
         super().__init__(f"{cap}: {why}")
         self.cap = cap
-        """The setting's name: `max_cost`, `max_minutes` or `max_tokens`."""
+        """Name of the setting: `max_cost`, `max_minutes`, `max_tokens` or `max_calls`."""
 
 
 @dataclass(frozen=True)
 class Caps:
-    """Limits over a whole run, over all of its processes; None is no limit."""
+    """Caps over a whole run, including all processes that worked on it; None is no cap."""
 
     cost: float | None = None
     """US dollars."""
     minutes: float | None = None
     tokens: int | None = None
-    """Input and output of all calls."""
+    """Input and output tokens of all calls."""
+    calls: int | None = None
+    """Calls that were answered, or that may be billed."""
 
 
 @dataclass(frozen=True)
-class Worst:
-    """What a call may take at most."""
+class WorstCase:
+    """Upper bound on the usage of a call."""
 
     input: int
-    """Tokens, counted before it is sent."""
+    """Input tokens, estimated before the request."""
     output: int
-    """Tokens: the limit it is sent with."""
+    """Output tokens: the limit in the request."""
     cost: float | None
     """US dollars; None if the price is unknown."""
 
     @property
     def tokens(self) -> int:
-        """Input and output."""
+        """Input and output tokens."""
         return self.input + self.output

@@ -1,4 +1,4 @@
-"""Tokens of a call to a model."""
+"""Token usage of model calls."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,29 +7,30 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Usage:
-    """What a call took, in tokens, as the provider says."""
+    """Tokens of one or several calls, as reported by the provider."""
 
     input: int = 0
-    """All of the input, with what came from a cache or went into one."""
+    """All input, including input read from or written into a cache."""
     cached: int = 0
-    """Of the input: read from the provider's cache."""
+    """Part of the input that was read from the provider's cache."""
     written: int = 0
-    """Of the input: written into the provider's cache, which some charge for."""
+    """Part of the input that was written into the provider's cache, which some providers charge for."""
     output: int = 0
-    """All of the output, with thinking."""
+    """All output, including thinking."""
     thinking: int = 0
-    """Of the output."""
+    """Part of the output that is thinking."""
 
     def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum of two usages."""
         mine, more = asdict(self), asdict(other)
         return Usage(**{name: mine[name] + more[name] for name in mine})
 
     @property
     def total(self) -> int:
-        """Input and output."""
+        """Input and output tokens."""
         return self.input + self.output
 
     @classmethod
-    def read(cls, said: Mapping[str, Any]) -> "Usage":
-        """From a transcript."""
-        return cls(**{name: int(said.get(name, 0)) for name in cls.__dataclass_fields__})
+    def read(cls, fields: Mapping[str, Any]) -> "Usage":
+        """Return the usage in a `reply` event of a transcript; missing fields are 0."""
+        return cls(**{name: int(fields.get(name, 0)) for name in cls.__dataclass_fields__})

@@ -1,164 +1,118 @@
-"""`autotts discover`: search for a controller over replay grids."""
+"""`autotts discover`: searches for a controller over replay grids."""
 
 import os
-from dataclasses import fields
-from datetime import datetime
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-import envdata
-from envdata.episodes import MAX_BRANCHES
-from envdata.orders import ORDERS
-from graph.cli.exploring import explorer_options
-from graph.cli.going_on import carry_out
-from graph.cli.options import Betas, ProbeCost
-from graph.cli.speaking import speaking
-from graph.configuration import FROM_VARIABLES
-from graph.folder import RunFolder
-from graph.mlflow import Tracker
-from graph.objective import FORMS, Objective, ObjectiveError
-from graph.pausing import Person
-from graph.settings import Conduct, RunSettings
-from graph.telling import Teller, Watched
-
-BUNDLED = Path(envdata.__file__).parent / "bundled"
-DEFAULTS = {each.name: each.default for each in fields(RunSettings)}
-
-
-def _objective(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    try:
-        Objective.parse(value)
-    except ObjectiveError as error:
-        raise click.BadParameter(str(error), context, parameter) from None
-    return value
+from graph.cli.config_file import FROM_VARIABLES
+from graph.cli.console import console_observer
+from graph.cli.options import executor_option, secret_option
+from graph.cli.run_to_pause import confirm_settings, run_until_pause
+from graph.cli.setting_options import setting_options
+from graph.loop.interrupts import PauseHandler
+from graph.run.bundled import grids_or_bundled
+from graph.run.files import RunError
+from graph.run.mlflow import MirrorSettings
+from graph.run.observers import ObserverGroup, RunObserver
+from graph.run.paths import RunFolder, new_run_folder
+from graph.run.settings import ModelCallSettings, RunSettings
 
 
 @click.command("discover")
-@click.option(
-    "--grid",
-    "grids",
-    multiple=True,
-    metavar="FILE",
-    help="A grid to search on; may be given again.  [default: the bundled one]",
-)
-@click.option(
-    "--heldout",
-    multiple=True,
-    metavar="FILE",
-    help="A grid for the end alone; may be given again.  [default: the bundled one]",
-)
-@click.option("--rounds", type=click.IntRange(1), default=DEFAULTS["rounds"], show_default=True)
-@click.option(
-    "--candidates", type=click.IntRange(1), default=DEFAULTS["candidates"], show_default=True, help="A round."
-)
-@click.option("--finalists", type=click.IntRange(1), default=DEFAULTS["finalists"], show_default=True,
-              help="Candidates a round that are evaluated in full, at most.")  # fmt: skip
-@click.option("--race/--no-race", default=DEFAULTS["race"], show_default=True,
-              help="Drop candidates that are clearly behind; without, all are evaluated in full.")  # fmt: skip
-@click.option("--betas", type=Betas(), default="0:1:0.1", show_default=True, help="As 0,0.5,1 or 0:1:0.1.")
-@click.option(
-    "--repeats", type=click.IntRange(1), default=DEFAULTS["repeats"], show_default=True, help="Branch orders."
-)
-@click.option("--order", type=click.Choice(list(ORDERS)), default=DEFAULTS["order"], show_default=True,
-              help="How branches are ordered.")  # fmt: skip
-@click.option("--screening-repeats", type=click.IntRange(1), default=DEFAULTS["screening_repeats"], show_default=True)
-@click.option("--seed", type=int, default=DEFAULTS["seed"], show_default=True)
-@explorer_options
-@click.option("--objective", default=DEFAULTS["objective"], show_default=True, callback=_objective, help=FORMS + ".")
-@click.option("--budget", type=click.IntRange(1), help="Tokens that an episode may spend.  [default: unlimited]")
-@click.option("--max-branches", type=click.IntRange(1), default=MAX_BRANCHES, show_default=True)
-@click.option("--probe-cost", type=ProbeCost(), default="0", show_default=True, help="What a probe costs.")
-@click.option("--sandbox", default="auto", show_default=True, metavar="auto|docker|bubblewrap|process",
-              help="How candidates are isolated.")  # fmt: skip
+@setting_options(RunSettings, ModelCallSettings, MirrorSettings)
+@secret_option
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="cores")
+@executor_option
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="The run's folder.  [default: runs/<time>]"
 )
 @click.option("--resume", "resumed", type=click.Path(path_type=Path, file_okay=False), metavar="RUN",
-              help="Go on with the run in this folder.")  # fmt: skip
-@click.option("--wait", is_flag=True, help="Wait for a controller that somebody is to give, instead of ending.")
-@click.option("--mlflow", "tracking", metavar="URI", help="Mirror the run to this MLflow tracking server.")
-@click.option("--mlflow-experiment", "experiment", default="autotts", show_default=True, metavar="NAME")
+              help="Continue the run in this folder.")  # fmt: skip
+@click.option("--wait", is_flag=True, help="At a pause, wait for a controller instead of ending.")
 @click.option("--json", "as_json", is_flag=True,
-              help="Print what happens as JSON lines, the result last; with --quiet the result alone.")  # fmt: skip
+              help="Print events as JSON lines, the result last; with --quiet the result alone.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_context
 def discover_command(
     context: click.Context,
     /,
     jobs: int,
+    executor: str,
     out: Path | None,
     resumed: Path | None,
     wait: bool,
-    tracking: str | None,
-    experiment: str,
     as_json: bool,
     quiet: bool,
-    timeout: float,
-    retries: int,
-    at_once: int,
+    secret: Path | None,
     **given: Any,
 ) -> None:
-    """Search for a controller: propose, evaluate in the sandbox, criticise, archive, and again.
+    """Search for a controller in rounds: propose, evaluate in the sandbox, criticise, archive.
 
     No model is called unless the explorer is one. The best controller of all rounds is selected, and evaluated once on
-    the held-out grid together with the baselines. A run that was stopped, in whatever way, goes on with --resume; the
-    exit code is 3 where it stopped for somebody, and says for what.
+    the held-out grid together with the baselines. A run that was stopped, in any way, continues with --resume; with
+    --rounds, a finished one goes on to more rounds. The exit code is 3 if it paused for approval or for a controller; a
+    message says which.
     """
-    from graph import discovery
+    from graph.loop import discovery
 
-    conduct = Conduct(timeout, retries, at_once)
+    calls = ModelCallSettings(**ModelCallSettings.values_in(given))
+    mirror = MirrorSettings(**MirrorSettings.values_in(given))
+    given = RunSettings.values_in(given)
     if resumed is not None and out is not None:
         raise click.UsageError("--resume says which folder; leave --out away")
-    folder = resumed or out or Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    wanted = _named(context, given) if resumed is not None else {}
-    settings = RunSettings(**with_bundled(given)) if resumed is None else None
+    if resumed is not None and secret is not None:
+        raise click.UsageError("--resume uses the run's own secret; leave --secret away")
+    changed = confirm_settings(resumed, _settings_for_resume(context, given)) if resumed is not None else {}
+    settings = None
+    if resumed is None:
+        try:
+            given["grids"], given["heldout"] = grids_or_bundled(given["grids"], given["heldout"])
+        except RunError as error:
+            raise click.UsageError(str(error)) from None
+        settings = RunSettings(**given)
 
-    def step(teller: Teller, person: Person) -> dict[str, Any]:
+    def run_observed(folder: Path, observer: RunObserver, on_pause: PauseHandler) -> dict[str, Any]:
         if settings is None:
-            return discovery.resume(folder, wanted, jobs=jobs, teller=teller, person=person, conduct=conduct)
-        teller.say(f"the run is in {folder}")
-        return discovery.start(folder, settings, jobs=jobs, teller=teller, person=person, conduct=conduct)
+            return discovery.resume(
+                folder, changed, jobs=jobs, executor=executor, observer=observer, on_pause=on_pause, calls=calls
+            )
+        observer.say(f"the run is in {folder}")
+        return discovery.start(
+            folder, settings, jobs=jobs, executor=executor, observer=observer, on_pause=on_pause, calls=calls,
+            secret=secret,
+        )  # fmt: skip
 
-    def told(person: Person) -> dict[str, Any]:
-        with speaking(RunFolder(folder), quiet=quiet, as_json=as_json) as (teller, around):
-            if tracking is None:
-                return step(teller, around(person))
-            tracker = Tracker(RunFolder(folder), tracking, experiment, teller.say)
+    def run(folder: Path, on_pause: PauseHandler) -> dict[str, Any]:
+        with console_observer(RunFolder(folder), quiet=quiet, as_json=as_json) as (observer, wrap):
+            tracker = mirror.tracker(RunFolder(folder), observer.say)
+            if tracker is None:
+                return run_observed(folder, observer, wrap(on_pause))
             complete = False
             try:
-                result = step(Watched(teller, [tracker]), around(person))
+                result = run_observed(folder, ObserverGroup(observer, [tracker]), wrap(on_pause))
                 complete = True
                 return result
             finally:
                 tracker.close(complete=complete)
 
-    carry_out(told, folder, wait=wait, as_json=as_json)
+    given_folder = resumed or out
+    place: AbstractContextManager[Path] = (
+        new_run_folder(Path("runs")) if given_folder is None else nullcontext(given_folder)
+    )
+    with place as folder:
+        run_until_pause(partial(run, folder), folder, wait=wait, as_json=as_json)
 
 
-def _named(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
-    """The settings that are named for a resume.
+def _settings_for_resume(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that flags and variables give.
 
-    The file is for new runs: an old one goes on with what it began with, whatever stands there by now.
+    The configuration file is left out: it is for new runs, and a resumed one keeps the settings in its `run.toml`.
     """
     variables = context.meta.get(FROM_VARIABLES, set())
-    here = {name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    return {name: given[name] for name in here | {name for name in given if name in variables}}
-
-
-def with_bundled(given: dict[str, Any]) -> dict[str, Any]:
-    """The bundled grids where no grid is named; a search on other grids has nothing held out unless it is named too."""
-    if given["grids"]:
-        return given
-    if given["heldout"]:
-        raise click.UsageError("--heldout goes with --grid; name the grids to search on too")
-    search, heldout = (BUNDLED / f"word-problems-{part}.parquet" for part in ("search", "heldout"))
-    return {**given, "grids": (_near(search),), "heldout": (_near(heldout),)}
-
-
-def _near(path: Path) -> str:
-    """The path as seen from here where it is below, so that results look alike in every checkout."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    from_flags = {name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    return {name: given[name] for name in from_flags | {name for name in given if name in variables}}

@@ -1,38 +1,47 @@
-"""`autotts evaluate`: controllers over grids and β, as a table, JSON lines and a Parquet file of episodes."""
+"""`autotts evaluate`: evaluates controllers over grids and β: a table, JSON lines, a Parquet file of episodes."""
 
-import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
+import pyarrow as pa
 
-from graph.cli.options import Betas, evaluation_options, make_settings
-from graph.cli.progress import episode_progress
+from envdata.progress import shown_progress
+from graph.analysis.evaluation import evaluate_candidates
+from graph.analysis.token_prices import TokenPrices
+from graph.cli.foreign_text import PrintedLines, echo_json, print_result
+from graph.cli.options import evaluation_options, give_up_option, make_evaluation_settings
+from graph.cli.output_files import check_out
+from graph.cli.prices_option import prices_option
 from sandbox.candidate import Candidate
-from sandbox.evaluate import Evaluator, Farm, Plan
-from sandbox.host import CandidateFailed
-from sandbox.results import write_table
-from sandbox.summary import Row, summarise
+from sandbox.evaluate import TRACES, Evaluator, GivenUp
+from sandbox.evaluation_cache import EvaluationCache
+from sandbox.host import InfrastructureError
+from sandbox.results import EPISODES, write_table
+from sandbox.summary import failed_everywhere
 
-DEFAULT_BETAS = "0:1:0.1"
+ALL_FAILED = 3
+"""The exit status when every episode of a controller failed."""
 
 
 @click.command("evaluate")
 @click.argument("controllers", nargs=-1, required=True, metavar="CONTROLLER...")
-@click.option(
-    "--grid", "grids", multiple=True, required=True, metavar="FILE", help="A replay grid; may be given again."
-)
-@click.option("--betas", type=Betas(), default=DEFAULT_BETAS, show_default=True, help="As 0,0.5,1 or 0:1:0.1.")
 @evaluation_options
-@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True,
-              help="Where episodes are played: in --jobs processes here, or on a Ray cluster's nodes.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write all episodes here, as Parquet.")
+@give_up_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write all episodes here, as Parquet; until then those played are in OUT.played.")  # fmt: skip
 @click.option(
     "--traces",
     "traces_out",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the action-by-action traces of repeat 0 here, as Parquet.",
+)
+@prices_option
+@click.option(
+    "--show-output",
+    is_flag=True,
+    help="Print on standard error what controllers print, one repeat after the other, in one process.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -44,132 +53,80 @@ def evaluate_command(
     sandbox: str,
     jobs: int,
     executor: str,
+    give_up_after: int,
     out: Path | None,
     traces_out: Path | None,
+    prices: TokenPrices | None,
+    show_output: bool,
     as_json: bool,
     quiet: bool,
     **terms: Any,
 ) -> None:
     """Evaluate controllers over replay grids; no model is called.
 
-    A CONTROLLER is a file, or one of sc, asc, esc, answer_consistency, st_bon, parallel_probe and cmc, with settings
-    that override its schedule if wanted, as in asc:max_branches=64,threshold=0.95. One whose schedule ignores β is run
-    once. Accuracies come with their 95 % interval over questions.
+    A CONTROLLER is a file, or one of sc, asc, esc, answer_consistency, st_bon, parallel_probe, cmc, first_finished,
+    consol, deepconf, surge, hindsight, photo_finish, purse and best_of, with settings that override its schedule, as in
+    asc:max_branches=64,threshold=0.95. One whose schedule ignores β is run once. Accuracies come with their 95 %
+    interval over questions; several grids get a row for their mean too. With sc among them, a second table has each
+    controller against it: tokens saved at its best accuracy, accuracy at its tokens, and gain.
+
+    With --out an evaluation that was stopped, even by SIGKILL, continues when the same call is given again. The exit
+    status is 0 if every controller completed an episode, 3 if all episodes of one failed (files and figures are written
+    all the same), 1 if an error stopped the evaluation, and 2 for a wrong call.
     """
-    try:
-        settings = make_settings(**terms)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    with Evaluator(settings, sandbox=sandbox, jobs=jobs, farm=make_farm(executor)) as evaluator:
-        traced = frozenset(betas) if traces_out is not None else frozenset[float]()
-        plans = [make_plan(evaluator, Candidate.parse(spec), grids, betas, repeats, traced) for spec in controllers]
-        with episode_progress("evaluate", quiet=quiet) as progress:
-            evaluation = evaluator.evaluate(plans, progress)
+    check_out(out, EPISODES)
+    check_out(traces_out, TRACES, "--traces")
+    if out is not None and traces_out is not None and out.resolve() == traces_out.resolve():
+        raise click.UsageError(f"--out and --traces are both {out}; give two files")
+    grids = tuple(dict.fromkeys(grids))
+    cache = None if out is None else EvaluationCache(out.with_name(f"{out.name}.played"))
+    if cache is not None and terms["secret"] is None:
+        # The same call has to draw the same numbers when it continues.
+        terms["secret"] = cache.secret()
+    settings = make_evaluation_settings(**terms)
+    candidates = [Candidate.parse(spec) for spec in controllers]
+    if show_output and executor != "local":
+        raise click.UsageError("--show-output is for episodes that are played here; leave --executor away")
+    printed = PrintedLines() if show_output else None
+    with Evaluator(
+        settings, sandbox=sandbox, jobs=1 if show_output else jobs, executor=executor, on_output=printed
+    ) as evaluator:
+        try:
+            with shown_progress("evaluate", quiet=quiet or show_output) as progress:
+                result = evaluate_candidates(
+                    evaluator, candidates, grids, betas, repeats, traced=traces_out is not None,
+                    give_up_after=give_up_after, cache=cache, prices=prices, progress=progress,
+                )  # fmt: skip
+        except InfrastructureError as error:
+            if cache is None:
+                raise
+            kept = f"what was played is kept in {cache.folder}: give the same call again to go on"
+            raise InfrastructureError(f"{error}; {kept}") from error
+    if printed is not None:
+        printed.end()
     if out is not None:
-        write_table(evaluation.episodes, out)
+        write_table(result.episodes, out)
     if traces_out is not None:
-        write_table(evaluation.traces, traces_out)
-    rows = list(summarise(evaluation.episodes))
+        write_table(result.traces, traces_out)
+    if cache is not None:
+        if result.cached and not quiet:
+            click.echo(f"{result.cached:,} episodes had been played before, by a call that was stopped", err=True)
+        cache.remove()
     if as_json:
-        print_json(rows, sys.stdout)
+        for row in result.objects():
+            echo_json(row)
     else:
-        print_table(rows, sandbox=evaluator.backend.name, answers_shown=settings.show_answers)
+        print_result(result)
         if out is not None:
             click.echo(f"episodes: {out}")
+    end_if_all_failed(result.episodes, result.given_up)
 
 
-def make_farm(executor: str) -> Farm | None:
-    """Where episodes are played if not here; raises ClusterError if there is no cluster to play them on."""
-    if executor == "local":
-        return None
-    from sandbox.cluster import RayFarm
-
-    return RayFarm()
-
-
-def make_plan(
-    evaluator: Evaluator,
-    candidate: Candidate,
-    grids: tuple[str, ...],
-    betas: tuple[float, ...],
-    repeats: int,
-    traced: frozenset[float],
-) -> Plan:
-    """What to play of a candidate: once if its schedule is the same for every β, those asked for and a few more."""
-    # Three more than were asked for: that one value was wanted does not make a schedule deaf to it.
-    asked = sorted({*betas, 0.0, 0.5, 1.0})
-    try:
-        ignores = evaluator.describe(candidate, asked).ignores_beta
-    except CandidateFailed as failed:
-        if candidate.settings:
-            # Most likely the settings are at fault, and they are the user's.
-            raise
-        return Plan(candidate, grids, betas, repeats, traced, (failed.status, failed.why))
-    return Plan(candidate, grids, None if ignores else betas, repeats, traced)
-
-
-def print_json(rows: list[Row], stream: TextIO) -> None:
-    """One object a line; accuracies in percent, means unrounded."""
-    for row in rows:
-        stream.write(
-            json.dumps(
-                {
-                    "controller": row.controller,
-                    "grid": row.grid,
-                    "beta": row.beta,
-                    "status": row.status,
-                    "accuracy": 100 * row.accuracy.value,
-                    "accuracy_low": 100 * row.accuracy.low,
-                    "accuracy_high": 100 * row.accuracy.high,
-                    "tokens": row.tokens,
-                    "sequential_tokens": row.sequential_tokens,
-                    "longest_branch": row.longest_branch,
-                    "branches": row.branches,
-                    "episodes": row.episodes,
-                    "failures": row.failures,
-                    "why": row.why,
-                },
-                ensure_ascii=False,
-            )
-            + "\n"
-        )
-
-
-def print_table(rows: list[Row], *, sandbox: str, answers_shown: bool) -> None:
-    """The rows for people."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = ", answers shown to controllers" if answers_shown else ""
-    table = Table(
-        title=f"accuracy with its 95 % interval over questions; sandbox {sandbox}{shown}", title_justify="left"
-    )
-    for name in ("controller", "grid"):
-        table.add_column(name, overflow="fold")
-    for name in ("β", "accuracy %", "tokens", "sequential", "branches", "episodes"):
-        table.add_column(name, justify="right")
-    table.add_column("status", overflow="fold")
-    for row in rows:
-        accuracy = row.accuracy
-        table.add_row(
-            Text(row.controller),
-            Text(row.grid),
-            "–" if row.beta is None else f"{row.beta:g}",
-            f"{100 * accuracy.value:.2f} ({100 * accuracy.low:.1f}–{100 * accuracy.high:.1f})",
-            f"{row.tokens:,.0f}",
-            f"{row.sequential_tokens:,.0f}",
-            f"{row.branches:.1f}",
-            f"{row.episodes:,}",
-            Text(_status(row)),
-        )
-    # Piped output has no terminal to fit into: nothing is folded there.
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table)
-
-
-def _status(row: Row) -> str:
-    if not row.failures:
-        return row.status
-    counted = ", ".join(f"{status}: {count:,}" for status, count in row.failures.items())
-    return f"{counted} ({row.why})" if row.why else counted
+def end_if_all_failed(episodes: pa.Table, given_up: Sequence[GivenUp]) -> None:
+    """Print which controllers were given up; exit with `ALL_FAILED` if every episode of a controller failed."""
+    for each in given_up:
+        click.echo(str(each), err=True)
+    failed = failed_everywhere(episodes)
+    if failed:
+        click.echo(f"every episode failed of {', '.join(failed)}", err=True)
+        click.get_current_context().exit(ALL_FAILED)

@@ -1,42 +1,65 @@
-"""Options of the commands that let a controller work on a live model."""
+"""Options of the commands in which a controller works on a live model, and the objects made from them."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
 
+from envdata.collect.chat_streams import ChatStreams
 from envdata.collect.engine import CollectError, Engine
-from envdata.episodes import MAX_BRANCHES, Terms
+from envdata.collect.server_keys import ANTHROPIC_KEY, OPENAI_KEY
+from envdata.episodes import Terms
 from envdata.grid import Grid
-from envdata.live.model import INTERVAL, Asking
-from graph.cli.collect import make_settings, pairs
-from graph.cli.options import ProbeCost
-from sandbox.solving import SolveError
+from envdata.live.model import INTERVAL, LiveSettings
+from graph.cli.collect import check_keys, make_collection_settings, parse_name_values, read_template
+from graph.cli.foreign_text import echo
+from graph.cli.query_options import query_options
+from graph.cli.setting_options import setting_option
+from graph.run.settings import SETTINGS
+from sandbox.live import SolveError, Solver
+from sandbox.live.api import ServerProtocol
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def model_options(server: str) -> Callable[[Command], Command]:
-    """Where the model is; `server` is what the option for its URL is called."""
+def model_options(server: str, *, timeout: float = 300.0) -> Callable[[Command], Command]:
+    """Return a decorator that adds the options of the model.
+
+    Args:
+        server: Flag for its URL, such as `--server`.
+        timeout: Default of the time that a request may take, in seconds.
+    """
 
     def add(command: Command) -> Command:
         for option in reversed(
             [
-                click.option(server, "server", metavar="URL", help="An OpenAI-compatible server that can continue a "
-                             "partial answer, as http://127.0.0.1:8000/v1; its key is read from OPENAI_API_KEY."),
+                click.option(server, "server", metavar="URL", help="An OpenAI-compatible server, as "
+                             "http://127.0.0.1:8000/v1; its key is read from AUTOTTS_SERVER_KEY, else OPENAI_API_KEY, "
+                             "which goes to OpenAI alone if it is OpenAI's."),
+                click.option("--fallback", "fallbacks", multiple=True, metavar="URL",
+                             help="A further server of the same model, which is asked when the one before does not "
+                             "answer; may be repeated. Its key is read from AUTOTTS_FALLBACK_KEY, else it gets the "
+                             "server's, unless that is a provider's own."),
+                click.option("--protocol", type=click.Choice(get_args(ServerProtocol)), default="auto",
+                             show_default=True, help="auto: continue partial answers where the server can, else stream "
+                             "whole ones; chat: stream chat completions, without probes; anthropic: likewise, by "
+                             "Anthropic's Messages API, with ANTHROPIC_API_KEY in place of OPENAI_API_KEY."),
                 click.option("--vllm", is_flag=True, help="Run the model here instead, with vLLM in this process."),
                 click.option("--model", required=True, help="The model's name there; for --vllm its name or folder."),
                 click.option("--vllm-arg", "vllm_args", multiple=True, metavar="NAME=VALUE",
                              help="An argument of vLLM's LLM, such as max_model_len=8192."),
-                click.option("--timeout", default=300.0, show_default=True, type=click.FloatRange(0.1),
-                             help="Seconds a request to the model may take, with all that is made again."),
+                click.option("--concurrency", default=256, show_default=True, type=click.IntRange(1),
+                             help="Requests to the server at a time; others wait here, where their time does not count "
+                             "yet."),
+                click.option("--timeout", default=timeout, show_default=True, type=click.FloatRange(0.1),
+                             help="Seconds that a request to the model may take, with its retries."),
                 click.option("--retries", default=4, show_default=True, type=click.IntRange(0),
-                             help="How often a request that a busy or broken server refused is made again."),
+                             help="Retries of a request that a busy or broken server refused."),
             ]
         ):  # fmt: skip
             command = option(command)
@@ -45,37 +68,19 @@ def model_options(server: str) -> Callable[[Command], Command]:
     return add
 
 
-def asking_options(command: Command) -> Command:
-    """How the model is asked, cut, probed and read; the names are those of `autotts grid collect`."""
+def live_query_options(command: Command) -> Command:
+    """Add the options for prompts, intervals, probes and answers, under the names of `autotts grid collect`."""
     for option in reversed(
         [
-            click.option("--like", type=_file, metavar="GRID", help="Ask as this grid was collected; the options below "
-                         "are then not given."),
-            click.option("--family", help="With --like: which of the grid's several prompts."),
-            click.option("--chat/--no-chat", default=True, show_default=True, help="Ask through the chat template."),
-            click.option("--template", type=_file, help="User's message, with --no-chat the whole prompt, with "
-                         "{question} in it."),
-            click.option("--system", help="System prompt."),
-            click.option("--begin", default="", help="Start of the answer, put into the model's mouth."),
-            click.option("--chat-arg", "chat_args", multiple=True, metavar="NAME=VALUE",
-                         help="A variable of the chat template, such as enable_thinking=true."),
-            click.option("--chat-template", type=click.Path(exists=True, path_type=Path),
-                         help="The chat template, where the server has none: a Jinja file, or a model's folder."),
-            click.option("--think", nargs=2, metavar="START END", help="The tags that the model thinks between."),
-            click.option("--interval", type=click.IntRange(1), help=f"Δ in tokens.  [default: {INTERVAL}]"),
-            click.option("--temperature", type=click.FloatRange(0), help="The model's own unless given."),
-            click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), help="Likewise."),
-            click.option("--top-k", type=click.IntRange(1), help="Likewise."),
-            click.option("--min-p", type=click.FloatRange(0, 1), help="Likewise."),
-            click.option("--max-tokens", default=2048, show_default=True, type=click.IntRange(1),
-                         help="Longest trace."),
-            click.option("--stop", multiple=True, help=r"Text that ends a trace; \n is a line end. May be repeated."),
-            click.option("--closing", help="What makes a cut trace answer."),
-            click.option("--marker", help="What an answer follows, where that is not the closing's last line."),
-            click.option("--answers", type=click.Choice(["math", "number", "exact"]), help="How answers are compared."),
-            click.option("--probe-tokens", type=click.IntRange(1), help="Longest probe."),
-            click.option("--probe-stop", multiple=True, default=(r"\n",), show_default=True,
-                         help="Text that ends a probe."),
+            click.option("--like", metavar="GRID", help="Ask as this grid was collected; excludes the options "
+                         "below."),
+            click.option("--family", help="With --like: one of the grid's several prompts.  [default: that of each "
+                         "question's family]"),
+            query_options(
+                click.option("--interval", type=click.IntRange(1), help=f"Δ in tokens.  [default: {INTERVAL}]"),
+                click.option("--chat/--no-chat", default=True, show_default=True,
+                             help="Ask through the chat template."),
+            ),
         ]
     ):  # fmt: skip
         command = option(command)
@@ -83,91 +88,119 @@ def asking_options(command: Command) -> Command:
 
 
 def episode_options(command: Command) -> Command:
-    """On what terms an episode is played, and what happens if it fails."""
+    """Add the options for the terms of an episode and its sandbox."""
     for option in reversed(
         [
-            click.option("--budget", type=click.IntRange(1), help="Tokens an episode may spend.  [default: no limit]"),
-            click.option("--max-branches", type=click.IntRange(1), default=MAX_BRANCHES, show_default=True,
-                         help="Branches that an episode may open."),
-            click.option("--probe-cost", type=ProbeCost(), default="0", show_default=True,
-                         help="What a probe is charged; recorded: what the server counted."),
-            click.option("--seconds", type=click.FloatRange(0.1), help="Longest time of a question."),
-            click.option("--on-failure", type=click.Choice(["raise", "majority"]), default="raise", show_default=True,
-                         help="If the model, the controller or the time fails: an error, or the majority of what there "
-                         "is."),
-            click.option("--sandbox", default="auto", show_default=True, metavar="auto|docker|bubblewrap|process",
-                         help="How the controller is isolated."),
+            setting_option(SETTINGS["budget"]),
+            setting_option(SETTINGS["max_branches"]),
+            setting_option(SETTINGS["probe_cost"], help="Cost of a probe; recorded: as the server counted it."),
+            click.option("--seconds", type=click.FloatRange(0.1), help="Time limit per question."),
+            setting_option(SETTINGS["sandbox"]),
         ]
     ):  # fmt: skip
         command = option(command)
     return command
 
 
-def make_asking(given: dict[str, Any]) -> Asking:
-    """What the options say of asking; raises ClickException for what cannot be."""
+def failure_option(command: Command) -> Command:
+    """Add the option for the result of an episode that fails."""
+    return click.option(
+        "--on-failure", type=click.Choice(["raise", "majority"]), default="raise", show_default=True,
+        help="If the model or the controller fails, or time runs out: an error, or the majority of the answers so far.",
+    )(command)  # fmt: skip
+
+
+def make_live_settings(given: dict[str, Any]) -> LiveSettings:
+    """Return the live settings that the options give. Raises ClickException for options that cannot be combined."""
     if given["family"] and not given["like"]:
         raise click.UsageError("--family chooses among a grid's prompts; give the grid with --like")
     try:
         if given["like"]:
-            _check_alone()
-            return Asking.like(Grid.load(given["like"]).provenance, given["family"])
-        template: Path | None = given["template"]
-        settings = make_settings(
+            _check_no_query_option()
+            return LiveSettings.like(Grid.load(given["like"]).provenance, given["family"])
+        settings = make_collection_settings(
             {**given, "probes": True, "branches": 1, "seed": 0, "text": True, "interval": given["interval"] or INTERVAL}
         )
-        return Asking.of(settings, template.read_text("utf-8") if template else None)
+        return LiveSettings.of(settings, read_template(given["template"]))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
 
 
-_ASKED = (
+_QUERY_PARAMETERS = (
     "chat", "template", "system", "begin", "chat_args", "think", "interval", "temperature", "top_p", "top_k", "min_p",
     "max_tokens", "stop", "closing", "marker", "answers", "probe_tokens", "probe_stop",
 )  # fmt: skip
+"""Parameters of the options that --like excludes."""
 
 
-def _check_alone() -> None:
-    """Raise UsageError where an option says what a grid says already."""
+def _check_no_query_option() -> None:
+    """Raise UsageError if an option is given that --like takes from the grid."""
     context = click.get_current_context()
-    for name in _ASKED:
+    for name in _QUERY_PARAMETERS:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = next(parameter for parameter in context.command.params if parameter.name == name)
             raise click.UsageError(f"{option.opts[0]} and --like both say how the model is asked; leave one out")
 
 
-def make_engine(given: dict[str, Any]) -> Engine:
-    """The model that the options name, counting for its episodes; raises ClickException."""
+def make_engine(given: dict[str, Any]) -> Engine | ChatStreams:
+    """Return the engine that the options name; it counts tokens per episode. Raises ClickException."""
     from envdata.collect.chat_template import ChatTemplate
-    from sandbox.solving.two_lines import served
+    from sandbox.live.api import served
 
+    if given["vllm"] and given["fallbacks"]:
+        raise click.UsageError("--fallback is for a model that is served, not for --vllm")
     if bool(given["server"]) == given["vllm"]:
         raise click.UsageError("give the URL of a server for a model that is served, or --vllm to run it here")
+    if given["protocol"] != "auto":
+        ignored = [flag for flag, value in (("--vllm", given["vllm"]), ("--chat-template", given.get("chat_template")))
+                   if value]  # fmt: skip
+        if ignored:
+            raise click.UsageError(
+                f"--protocol {given['protocol']} has a server stream, and makes no use of {ignored[0]}"
+            )
     try:
         template = ChatTemplate.load(given["chat_template"]) if given.get("chat_template") else None
     except CollectError as error:
         raise click.ClickException(str(error)) from None
     if given["vllm"]:
         from envdata.collect.vllm_engine import VLLMEngine
-        from envdata.live.metering import metered
+        from envdata.live.metering import count_per_episode
 
-        engine = VLLMEngine(given["model"], pairs(given["vllm_args"]), template=template)
-        metered(engine)
+        engine = VLLMEngine(given["model"], parse_name_values(given["vllm_args"]), template=template)
+        count_per_episode(engine)
         return engine
     if given["vllm_args"]:
         raise click.UsageError("--vllm-arg is for --vllm")
+    if given["protocol"] == "anthropic" and given["fallbacks"]:
+        raise click.UsageError("--fallback is for servers of the OpenAI API, not for --protocol anthropic")
+    check_keys(ANTHROPIC_KEY if given["protocol"] == "anthropic" else OPENAI_KEY)
     return served(
-        given["server"], given["model"], timeout=given["timeout"], retries=given["retries"], template=template
+        given["server"], given["model"], timeout=given["timeout"], retries=given["retries"],
+        template=template, protocol=given["protocol"], concurrency=given["concurrency"], fallbacks=given["fallbacks"],
     )  # fmt: skip
 
 
+def say_fallbacks(solver: Solver) -> None:
+    """Print how many requests a fallback answered, if any."""
+    if solver.fallback_requests:
+        echo(f"{solver.fallback_requests:,} requests were answered by a server of --fallback", err=True)
+
+
+def say_if_streams(solver: Solver) -> None:
+    """Print which shipped controllers can run where the started model's server only streams."""
+    if solver.model.streams is not None and not solver.model.probes:
+        able = ", ".join(solver.runnable())
+        echo(f"this server only streams answers, so nothing can be probed; controllers that can run: {able}", err=True)
+
+
 def make_terms(given: dict[str, Any]) -> Terms:
-    """Budget, branches and κ."""
+    """Return the terms of an episode: its most branches, its budget and the cost of a probe, both in tokens."""
     return Terms(given["max_branches"], given["budget"], given["probe_cost"])
 
 
 @contextlib.contextmanager
-def clear_errors() -> Iterator[None]:
-    """What a user can mend ends in one line."""
+def live_errors() -> Iterator[None]:
+    """Convert errors of the model, the controller and the settings into ClickException, with the tokens generated."""
     try:
         yield
     except SolveError as error:

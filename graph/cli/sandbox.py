@@ -1,4 +1,4 @@
-"""`autotts sandbox build` makes the image of the docker backend; `autotts sandbox check` proves what holds here."""
+"""`autotts sandbox`: builds the docker backend's image, and checks the sandboxes and their defences by attacks."""
 
 import json
 import os
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sandbox.backends.choose import BACKENDS, limits_are, why_not
+from sandbox.backends.base import SandboxUnavailable
+from sandbox.backends.choose import AUTOMATIC, BACKENDS, cold_backend
 
 if TYPE_CHECKING:
-    from sandbox.conformance.run import Outcome
+    from sandbox.conformance.run import CaseOutcome
 
 
 @click.group("sandbox")
@@ -30,8 +31,8 @@ def sandbox_group() -> None:
 def build_command(base: str, wheels: Path | None) -> None:
     """Build the image of the docker backend, and record its digest.
 
-    The engine is the one that DOCKER_HOST names. Only the recorded image is ever run; a new version of autotts needs
-    another one. With --wheels and a base that the engine has, nothing is downloaded.
+    The engine is the one that DOCKER_HOST names. Only the recorded image is run; each version of autotts needs its
+    own. With --wheels and a base that the engine has, nothing is downloaded.
     """
     from sandbox.backends import docker, image
 
@@ -47,30 +48,35 @@ def build_command(base: str, wheels: Path | None) -> None:
     "--sandbox",
     "names",
     multiple=True,
-    type=click.Choice(list(BACKENDS)),
-    help="Backend to check; may be given several times. By default docker and bubblewrap where they work.",
+    metavar="NAME",
+    help="Backend to check, also one of another package; may be given several times. By default docker and bubblewrap "
+    "where they work.",
 )
-@click.option("--case", "wanted", multiple=True, help="Run the cases alone whose name or group has this in it.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a case instead of the table.")
+@click.option(
+    "--case", "wanted", multiple=True, help="Run only the cases whose name contains this, or whose group this is."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per case instead of the table.")
 def check_command(names: Sequence[str], wanted: Sequence[str], as_json: bool) -> None:
-    """Say which sandboxes work here, and prove what they promise by attacking them.
+    """Print which sandboxes work here, and check their guarantees by attacks.
 
-    Every case is a hostile controller that has to end in the right way, after which an honest one has to score as it
-    does alone. The exit status is 0 if every case passed, and 1 if one failed or no backend that was asked for works.
+    Each case runs a hostile controller, which has to end with the right status, and then an honest one, which has to
+    score as it does alone. The exit status is 0 if every case passed, and 1 if one failed or a backend does not work.
     """
-    reasons = {name: why_not(name) for name in BACKENDS}
+    for name in names:
+        BACKENDS.check(name)
+    reasons = {name: _why_not(name) for name in BACKENDS.names()}
     if not as_json:
         for name, reason in reasons.items():
-            said = f"works; {limits_are(name)}" if reason is None else "does not work: " + reason.splitlines()[0]
-            click.echo(f"{name:<12} {said}")
-    asked = names or [name for name in ("docker", "bubblewrap") if reasons[name] is None]
-    broken = [name for name in asked if reasons[name] is not None]
-    if broken or not asked:
-        raise click.ClickException("\n".join(str(reasons[name]) for name in broken or ("docker", "bubblewrap")))
-    outcomes = {name: _attack(name, wanted, as_json) for name in asked}
+            works = f"works; {cold_backend(name).limits_are()}" if reason is None else ""
+            click.echo(f"{name:<12} {works or 'does not work: ' + str(reason).splitlines()[0]}")
+    chosen = names or [name for name in AUTOMATIC if reasons[name] is None]
+    broken = [name for name in chosen if reasons[name] is not None]
+    if broken or not chosen:
+        raise click.ClickException("\n".join(str(reasons[name]) for name in broken or AUTOMATIC))
+    outcomes = {name: _run_cases(name, wanted, as_json) for name in chosen}
     if not as_json:
         _print_table(outcomes)
-    if not all(outcome.passed for of_one in outcomes.values() for outcome in of_one):
+    if not all(outcome.passed for of_backend in outcomes.values() for outcome in of_backend):
         raise click.exceptions.Exit(1)
 
 
@@ -79,21 +85,21 @@ def check_command(names: Sequence[str], wanted: Sequence[str], as_json: bool) ->
     "--sandbox",
     "names",
     multiple=True,
-    type=click.Choice(["docker", "bubblewrap"]),
-    help="Backend whose defences are switched off, one after another; by default both where they work.",
+    type=click.Choice(AUTOMATIC),
+    help="Backend whose defences are switched off one by one; by default both where they work.",
 )
-@click.option("--defence", "wanted", multiple=True, help="Prove the defences of this name alone.")
+@click.option("--defence", "wanted", multiple=True, help="Prove only the defences of this name.")
 @click.option("--record", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the table to a file.")
 def prove_command(names: Sequence[str], wanted: Sequence[str], path: Path | None) -> None:
-    """Show what each defence is good for: with it a case passes, with it switched off the case fails.
+    """Show that each defence is needed: with it a case passes, with it switched off the case fails.
 
     The exit status is 0 if every defence was proven.
     """
     from envdata.atomic import write_text
     from sandbox.conformance.proofs import CANARY, PROOFS, prove, record
-    from sandbox.conformance.targets import world
+    from sandbox.conformance.targets import make_targets
 
-    reasons = {name: why_not(name) for name in names or ("docker", "bubblewrap")}
+    reasons = {name: _why_not(name) for name in names or AUTOMATIC}
     chosen = [name for name, reason in reasons.items() if reason is None]
     if not chosen or (names and len(chosen) < len(names)):
         raise click.ClickException("\n".join(filter(None, reasons.values())))
@@ -101,53 +107,63 @@ def prove_command(names: Sequence[str], wanted: Sequence[str], path: Path | None
     if not proofs:
         known = ", ".join(sorted({one.defence for one in PROOFS}))
         raise click.ClickException(f"no defence is called {' or '.join(wanted)}; there are {known}")
-    proven = []
+    results = []
     os.environ[CANARY[0]] = CANARY[1]
-    with world() as targets:
+    with make_targets() as targets:
         for proof in proofs:
-            one = prove(proof, targets)
-            proven.append(one)
-            said = "proven" if one.holds else f"NOT PROVEN ({one.with_it or 'the case passes without it'})"
-            click.echo(f"{proof.sandbox:<10} {proof.is_:<40} {said}")
+            result = prove(proof, targets)
+            results.append(result)
+            verdict = "proven" if result.holds else f"NOT PROVEN ({result.with_it or 'the case passes without it'})"
+            click.echo(f"{proof.sandbox:<10} {proof.is_:<40} {verdict}")
     if path is not None:
-        write_text(path, record(proven))
-    if not all(one.holds for one in proven):
+        write_text(path, record(results))
+    if not all(result.holds for result in results):
         raise click.exceptions.Exit(1)
 
 
-def _attack(name: str, wanted: Sequence[str], as_json: bool) -> "list[Outcome]":
-    from sandbox.conformance.run import Outcome, Suite, everything
-    from sandbox.conformance.targets import world
+def _why_not(name: str) -> str | None:
+    """Return the reason why a backend does not work here, or cannot be made; None if it works."""
+    try:
+        return cold_backend(name).why_not()
+    except SandboxUnavailable as reason:
+        return str(reason)
+
+
+def _run_cases(name: str, wanted: Sequence[str], as_json: bool) -> "list[CaseOutcome]":
+    """Return the outcomes of a backend's cases; with `as_json` each is printed as it ends."""
+    from sandbox.conformance.run import CaseOutcome, Suite, cases_for
+    from sandbox.conformance.targets import make_targets
     from sandbox.host import InfrastructureError
 
     chosen = [
         case
-        for case in everything(name)
+        for case in cases_for(name)
         if not wanted or any(word in case.name or word == case.group for word in wanted)
     ]
     outcomes = []
-    watched = sys.stderr.isatty()
-    backend = BACKENDS[name]()
-    with world() as targets:
+    on_terminal = sys.stderr.isatty()
+    backend = cold_backend(name)
+    with make_targets() as targets:
         suite = Suite(backend, targets)
         for number, case in enumerate(chosen, 1):
-            if watched:
+            if on_terminal:
                 click.echo(f"\r{name}: {number}/{len(chosen)} {case.name:<60.60}", nl=False, err=True)
             try:
                 outcome = suite.run(case)
             except InfrastructureError as error:
-                outcome = Outcome(case, False, f"infrastructure_error: {error}")
+                outcome = CaseOutcome(case, False, f"infrastructure_error: {error}")
             outcomes.append(outcome)
             if as_json:
-                said = {"sandbox": name, "group": case.group, "case": case.name, "passed": outcome.passed}
-                click.echo(json.dumps(said | {"why": outcome.why}))
-    if watched:
+                row = {"sandbox": name, "group": case.group, "case": case.name, "passed": outcome.passed}
+                click.echo(json.dumps(row | {"why": outcome.why}))
+    if on_terminal:
         click.echo("\r" + " " * 100 + "\r", nl=False, err=True)
     backend.close()
     return outcomes
 
 
-def _print_table(outcomes: "dict[str, list[Outcome]]") -> None:
+def _print_table(outcomes: "dict[str, list[CaseOutcome]]") -> None:
+    """Print guarantees × backends, and the cases that failed."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -157,15 +173,15 @@ def _print_table(outcomes: "dict[str, list[Outcome]]") -> None:
     table = Table("guarantee", *outcomes)
     for group, guarantee in GUARANTEES.items():
         cells = []
-        for of_one in outcomes.values():
-            own = [outcome for outcome in of_one if outcome.case.group == group]
+        for of_backend in outcomes.values():
+            own = [outcome for outcome in of_backend if outcome.case.group == group]
             passed = sum(outcome.passed for outcome in own)
-            said = "not tried" if not own else "proven" if passed == len(own) else "NOT PROVEN"
-            cells.append(f"{said} ({passed}/{len(own)})")
+            verdict = "not tried" if not own else "proven" if passed == len(own) else "NOT PROVEN"
+            cells.append(f"{verdict} ({passed}/{len(own)})")
         table.add_row(guarantee, *cells)
     console = Console()
     console.print(table)
-    for name, of_one in outcomes.items():
-        for outcome in of_one:
+    for name, of_backend in outcomes.items():
+        for outcome in of_backend:
             if not outcome.passed:
                 console.print(f"{name}: {outcome.case.group}: {outcome.case.name}: {escape(outcome.why)}")

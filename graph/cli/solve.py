@@ -1,27 +1,38 @@
-"""`autotts solve`: one question, a controller and a live model."""
+"""`autotts solve`: solves a question with a controller over a live model."""
 
 import asyncio
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from graph.cli.growing import growing
+from graph.analysis.equal_accuracy import EqualAccuracy, NoEqualAccuracy, equal_accuracy
+from graph.analysis.solution_cost import cost_text, dollars_object, equal_accuracy_object, start_text
+from graph.analysis.token_prices import LivePrices
+from graph.cli.errors import Interrupted
+from graph.cli.foreign_text import echo, echo_json
+from graph.cli.judge_options import judge_options, make_judge
+from graph.cli.live_branches import live_branch_view
 from graph.cli.live_options import (
-    asking_options,
-    clear_errors,
     episode_options,
-    make_asking,
+    failure_option,
+    live_errors,
+    live_query_options,
     make_engine,
+    make_live_settings,
     make_terms,
     model_options,
+    say_fallbacks,
+    say_if_streams,
 )
+from graph.cli.prices_option import live_prices_options, make_live_prices
 from sandbox.candidate import Candidate
+from sandbox.host import InfrastructureError
+from sandbox.live import Solution, Solver
+from sandbox.live.solver import Watch
 from sandbox.results import write_table
-from sandbox.solving import Solution, Solver
-from sandbox.solving.solver import Watch
+from sandbox.sanitize import quoted
 
 
 @click.command("solve")
@@ -31,13 +42,16 @@ from sandbox.solving.solver import Watch
 )
 @click.option("--beta", type=click.FloatRange(0, 1), default=0.5, show_default=True)
 @model_options("--server")
-@asking_options
+@live_query_options
 @episode_options
-@click.option("--seed", type=click.IntRange(0), help="Of the draws.  [default: another each time]")
-@click.option("--text", "show_text", is_flag=True, help="Print the reasoning that comes to the answer, too.")
-@click.option("--traces", type=click.Path(dir_okay=False, path_type=Path), help="Write what happened here, as Parquet.")
+@failure_option
+@judge_options
+@click.option("--seed", type=click.IntRange(0), help="Seed of sampling.  [default: a new one each time]")
+@live_prices_options
+@click.option("--text", "show_text", is_flag=True, help="Print the reasoning that leads to the answer, too.")
+@click.option("--traces", type=click.Path(dir_okay=False, path_type=Path), help="Write the trace here, as Parquet.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--quiet", is_flag=True, help="Print the answer alone.")
+@click.option("--quiet", is_flag=True, help="Print only the answer.")
 def solve_command(
     question: str,
     controller: str,
@@ -51,40 +65,59 @@ def solve_command(
 ) -> None:
     """Solve a question with a controller that decides over a live model.
 
-    The answer is printed, then what it cost, and what self-consistency with as many branches would have. Where
-    standard error is a terminal, the branches are seen growing.
+    Prints the answer, its cost, and the cost of self-consistency: with --like GRID of as many branches as make it as
+    accurate on that grid, where both are replayed first, otherwise of as many as the controller opened. Where standard
+    error is a terminal, the branches are shown as they grow.
     """
-    asking, candidate = make_asking(given), Candidate.parse(controller)
-    engine = make_engine(given)
+    live_settings, candidate = make_live_settings(given), Candidate.parse(controller)
+    judge = make_judge(given)
+    prices = make_live_prices(given, judge)
+    solver = Solver(
+        make_engine(given), live_settings, sandbox=given["sandbox"], terms=make_terms(given),
+        on_failure=given["on_failure"], seconds=given["seconds"], judge=judge,
+    )  # fmt: skip
 
     async def run(watch: Watch | None) -> Solution:
-        solver = Solver(
-            engine, asking, sandbox=given["sandbox"], terms=make_terms(given), on_failure=given["on_failure"],
-            seconds=given["seconds"],
-        )  # fmt: skip
         async with solver:
+            if not quiet:
+                say_if_streams(solver)
             return await solver.solve(question, candidate, beta, seed=seed, watch=watch)
 
-    with clear_errors(), growing(f"{controller} at β = {beta:g}", quiet=quiet or as_json) as watch:
+    with live_errors(), live_branch_view(f"{controller} at β = {beta:g}", quiet=quiet or as_json) as watch:
         try:
             solution = asyncio.run(run(watch))
         except KeyboardInterrupt:
-            click.echo("\nInterrupted; no branch is left running.", err=True)
-            raise SystemExit(130) from None
+            raise Interrupted("stopped; no branch is left running") from None
     if traces is not None:
         write_table(solution.trace, traces)
     if as_json:
-        click.echo(json.dumps(as_object(solution), ensure_ascii=False))
+        told = as_object(solution, prices, _equal_accuracy(candidate, beta, given))
+        start = None if solver.start_cost is None else asdict(solver.start_cost)
+        echo_json({**told, "start": start, "fallback_requests": solver.fallback_requests})
         return
     if show_text and not quiet:
-        click.echo(solution.text.strip() + "\n")
-    click.echo("no answer" if solution.answer is None else solution.answer)
+        echo(solution.text.strip() + "\n")
+    echo("no answer" if solution.answer is None else quoted(solution.answer))
     if not quiet:
-        click.echo(told(solution), err=True)
+        echo(cost_text(solution, prices, _equal_accuracy(candidate, beta, given)), err=True)
+        if started := start_text(solver.start_cost):
+            echo(started, err=True)
+        say_fallbacks(solver)
 
 
-def as_object(solution: Solution) -> dict[str, Any]:
-    """What is printed with --json."""
+def _equal_accuracy(candidate: Candidate, beta: float, given: dict[str, Any]) -> EqualAccuracy | None:
+    """Return self-consistency that is as accurate on the grid of --like; None without one, or where it is not known."""
+    if not given["like"]:
+        return None
+    try:
+        return equal_accuracy(candidate, beta, given["like"], make_terms(given), sandbox=given["sandbox"])
+    except (NoEqualAccuracy, InfrastructureError) as error:
+        echo(f"compared at equal width: {error}", err=True)
+        return None
+
+
+def as_object(solution: Solution, prices: LivePrices | None, equal: EqualAccuracy | None) -> dict[str, Any]:
+    """Return the object that --json prints."""
     return {
         "answer": solution.answer,
         "text": solution.text,
@@ -93,28 +126,8 @@ def as_object(solution: Solution) -> dict[str, Any]:
         "why": solution.why,
         "cost": {**asdict(solution.cost), "generated": solution.cost.generated},
         "self_consistency": asdict(solution.self_consistency),
+        "equal_accuracy": equal_accuracy_object(solution, equal),
+        "dollars": dollars_object(solution, prices, equal),
         "branches": [asdict(branch) for branch in solution.branches],
         "seed": solution.seed,
     }
-
-
-def told(solution: Solution) -> str:
-    """What the answer cost, in a few lines."""
-    cost, width = solution.cost, solution.self_consistency
-    lines = [] if solution.failed_by is None else [f"the majority of what there was: {solution.why}"]
-    lines.append(
-        f"{cost.generated:,} tokens generated, {cost.probe_tokens:,} of them by probes, {cost.wasted:,} for nothing; "
-        f"{cost.sequential_tokens:,} one after the other; {cost.seconds:.1f} s"
-    )
-    lines.append(
-        f"{cost.prompt_tokens:,} prompt tokens, {cost.cached_tokens:,} of them cached, in {cost.requests:,} requests"
-    )
-    if width.branches:
-        whole = width.known == width.branches
-        known = "" if whole else f", estimated from the {width.known} that were read whole"
-        share = f" ({cost.generated / width.tokens:.0%} of that were generated)" if width.tokens else ""
-        tokens = f"{width.tokens:,} tokens{known}{share}"
-        if not width.known:
-            tokens = f"more than {width.tokens:,} tokens: none was read whole, so its length is not known"
-        lines.append(f"self-consistency with {width.branches} branches: {tokens}")
-    return "\n".join(lines)

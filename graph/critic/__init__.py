@@ -1,1 +1,1 @@
-"""The critic's measured part: what can be said of a candidate without any model."""
+"""Measurements of the critic: what is computed of a candidate without a model, and its text in Markdown."""

@@ -1,106 +1,99 @@
-"""Whether a candidate acts alike when what must not matter is changed: it memorised or kept state if it does not.
+"""Invariance check: whether a candidate's results change under perturbations that must not matter to a controller.
 
-The traced episodes are played again with the questions in the reverse order, answers spelt otherwise and labels
-numbered otherwise. Nothing of that is a controller's business: voting needs equality only, and episodes are
-independent. If some episode comes out differently, the changes are tried one at a time, and the same episodes without
-any change, to say which of them it was.
+The traced episodes are played again with questions in reverse order and with answers spelt and numbered differently.
+Voting needs equality only, and episodes are independent, so a candidate whose results change has memorised answers or
+keeps state. If some episode changes, each perturbation is tried alone, and none at all, to find the cause.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from envdata.episodes import GroupResult
 from envdata.grid import Grid
-from graph.critic.rearranging import rearranged, respelling
-from sandbox.backends.base import Backend
+from envdata.perturbations import UNPERTURBED, Perturbation, renamed_answers
 from sandbox.candidate import Candidate
-from sandbox.playing import Player, Repeat, Settings
+from sandbox.evaluate import Evaluator
+from sandbox.replay_player import PlayedRepeat
 
-Fates = list[tuple[object, ...]]
-"""How each episode ended: its answer, and what was counted of it."""
+TOGETHER = Perturbation(reordered=True, renamed=True)
+
+EpisodeResults = list[tuple[object, ...]]
+"""Result of each episode: its answer, status and counts."""
 
 
 @dataclass(frozen=True)
 class Invariance:
-    """Episodes that came out differently, of those that were played again."""
+    """Numbers of episodes whose result changed under perturbations."""
 
     episodes: int
+    """Episodes played again."""
     by_itself: int = 0
-    """When nothing was changed: the candidate is not deterministic."""
+    """Changed without any perturbation: the candidate is not deterministic."""
     renamed: int = 0
-    """When answers were spelt and numbered otherwise."""
+    """Changed when answers were spelt and numbered differently."""
     reordered: int = 0
-    """When the questions came in another order."""
+    """Changed when questions came in reverse order."""
     together: int = 0
-    """With all changes at once."""
+    """Changed under both perturbations at once."""
 
     @property
     def holds(self) -> bool:
-        """Whether everything came out alike."""
+        """Whether no result changed."""
         return not (self.by_itself or self.renamed or self.reordered or self.together)
 
 
 def invariance(
-    backend: Backend, candidate: Candidate, grids: Sequence[Grid], betas: Sequence[float], settings: Settings
+    evaluator: Evaluator, candidate: Candidate, grids: Mapping[str, Grid], betas: Sequence[float]
 ) -> Invariance:
-    """Play repeat 0 of all questions at some β, as it is and changed.
+    """Play repeat 0 of all questions unperturbed and perturbed, and count the changed results.
 
-    Raises InfrastructureError, SandboxUnavailable.
+    Args:
+        evaluator: Plays the episodes, under its settings.
+        candidate: The candidate.
+        grids: Search grids by path.
+        betas: β to play; for a candidate that ignores β, one value.
+
+    Raises:
+        InfrastructureError: The host failed.
+        SandboxUnavailable: The backend does not work here.
     """
-    total = Invariance(0)
-    for grid in grids:
-        found = _on_grid(backend, candidate, grid, betas, settings)
-        total = Invariance(*(getattr(total, each.name) + getattr(found, each.name) for each in fields(Invariance)))
-    return total
+
+    def play(paths: Sequence[str], *kinds: Perturbation) -> list[list[EpisodeResults]]:
+        played = evaluator.replay(candidate, paths, betas, kinds)
+        return [
+            [_results(grids[path], repeats, kind) for repeats, kind in zip(own, kinds, strict=True)]
+            for path, own in zip(paths, played, strict=True)
+        ]
+
+    plain = dict(zip(grids, play(list(grids), UNPERTURBED, TOGETHER), strict=True))
+    together = {path: _differing(*own) for path, own in plain.items()}
+    changed = [path for path in grids if together[path]]
+    causes = (UNPERTURBED, Perturbation(renamed=True), Perturbation(reordered=True))
+    by_itself = renamed = reordered = 0
+    for path, (again, other_names, other_order) in zip(changed, play(changed, *causes), strict=True):
+        base = plain[path][0]
+        by_itself += _differing(base, again)
+        renamed += _differing(base, other_names)
+        reordered += _differing(base, other_order)
+    episodes = sum(len(own[0]) for own in plain.values())
+    return Invariance(episodes, by_itself, renamed, reordered, sum(together.values()))
 
 
-def _on_grid(
-    backend: Backend, candidate: Candidate, grid: Grid, betas: Sequence[float], settings: Settings
-) -> Invariance:
-    straight = list(range(len(grid.questions)))
-    reverse = straight[::-1]
-
-    def play(order: Sequence[int], *, renamed: bool) -> Fates:
-        return _fates(backend, candidate, grid, betas, settings, order, renamed=renamed)
-
-    plain = play(straight, renamed=False)
-    together = _differing(plain, play(reverse, renamed=True))
-    if not together:
-        return Invariance(len(plain))
-    return Invariance(
-        len(plain),
-        by_itself=_differing(plain, play(straight, renamed=False)),
-        renamed=_differing(plain, play(straight, renamed=True)),
-        reordered=_differing(plain, play(reverse, renamed=False)),
-        together=together,
-    )
-
-
-def _fates(
-    backend: Backend,
-    candidate: Candidate,
-    grid: Grid,
-    betas: Sequence[float],
-    settings: Settings,
-    order: Sequence[int],
-    *,
-    renamed: bool,
-) -> Fates:
-    """How the episodes end when the questions come in some order; β after β, question after question."""
-    player = Player(backend, candidate, rearranged(grid, order, respelt=renamed), replace(settings, renamed=renamed))
-    spelt = respelling(grid) if renamed else [{} for _ in order]
+def _results(grid: Grid, repeats: Sequence[PlayedRepeat], perturbation: Perturbation) -> EpisodeResults:
+    """Return the results sorted by β and the original number of the question, answers in their original spelling."""
+    order = perturbation.order(len(grid.questions))
+    spelt = renamed_answers(grid) if perturbation.renamed else [{} for _ in order]
     old = [{new: text for text, new in spellings.items()} for spellings in spelt]
-    by_beta = {played.repeat.beta: played.result for played in player.play([Repeat(beta, 0) for beta in betas])}
-    found: Fates = []
-    for beta in betas:
-        ended = dict(zip(order, _ended(by_beta[beta]), strict=True))
+    results: EpisodeResults = []
+    for played in repeats:
+        by_question = dict(zip(order, _rows(played.result), strict=True))
         for question in range(len(order)):
-            answer, *rest = ended[question]
-            found.append((old[question].get(str(answer), answer), *rest))
-    return found
+            answer, *rest = by_question[question]
+            results.append((old[question].get(str(answer), answer), *rest))
+    return results
 
 
-def _ended(result: GroupResult) -> list[tuple[object, ...]]:
+def _rows(result: GroupResult) -> EpisodeResults:
     columns = (
         result.status, result.correct, result.tokens, result.sequential_tokens, result.longest_branch,
         result.branches, result.pruned, result.finished, result.calls,
@@ -108,5 +101,5 @@ def _ended(result: GroupResult) -> list[tuple[object, ...]]:
     return list(zip(result.answer, *(column.tolist() for column in columns), strict=True))
 
 
-def _differing(one: Fates, other: Fates) -> int:
+def _differing(one: EpisodeResults, other: EpisodeResults) -> int:
     return sum(a != b for a, b in zip(one, other, strict=True))

@@ -1,4 +1,4 @@
-"""The critic's measurements of one candidate, typed; useful without any model."""
+"""Values that the critic measures of one candidate, and the functions that compute them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,112 +7,65 @@ from itertools import pairwise
 
 import numpy as np
 
-from envdata.scoring import Interval, interval
-from graph.critic.digest import Digest
+from envdata.intervals import Interval
+from graph.analysis.curves import Curve
+from graph.analysis.objective import Scorer
 from graph.critic.invariance import Invariance
-from graph.critic.losses import Against, against
-from graph.curves import Curve, together
-from graph.objective import Yardstick
 
 
 @dataclass(frozen=True)
 class Contract:
-    """Whether it can be played at all."""
+    """Compliance with a controller's contract: failures, invariance, duplicates."""
 
     failures: Mapping[str, int]
-    """Failed episodes by status; empty for a sound candidate."""
+    """Failed episodes by status; empty without failures."""
     why: str | None
-    """What the first failed episode said."""
+    """Message of the first failed episode."""
     invariance: Invariance | None = None
-    """Whether it acts alike when what must not matter is changed; None if that was not tried."""
+    """Result of the invariance check; None if it was not made."""
     same_as: str | None = None
-    """An earlier candidate, or a baseline, that acted the same in the screening."""
+    """Label of an earlier candidate or a baseline with identical behaviour in the screening."""
 
 
 @dataclass(frozen=True)
 class Drop:
-    """Two neighbouring β of which the larger one spends less."""
+    """Two neighbouring β of which the larger one spends fewer tokens."""
 
     beta: float
     next_beta: float
     tokens: float
+    """Mean tokens a question over the search grids."""
     next_tokens: float
 
 
 @dataclass(frozen=True)
 class Monotonicity:
-    """Whether a larger β never spends less, as it is said and as it is done."""
+    """Monotonicity in β of the schedule and of the measured spending."""
 
     turning: Sequence[str]
-    """Knobs whose schedule goes both ways."""
+    """Names of the knobs whose schedule is not monotone."""
     drops: Sequence[Drop]
-    """Means over the search grids."""
+    """Neighbouring β where spending falls."""
     ignores_beta: bool = False
     """Whether the schedule is the same at every β."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How the points of the sweep lie in the range of tokens that the baselines fixed."""
+    """Coverage of the objective's range of tokens by the points of the sweep."""
 
     lowest: float
+    """Tokens of the cheapest point."""
     highest: float
-    """Tokens of the cheapest and the dearest point."""
+    """Tokens of the most expensive point."""
     share: float
-    """The part of the range, in log tokens, that lies between those two."""
+    """Share of the range, in log tokens, between those two."""
     widest_gap: float
-    """The largest factor between neighbouring points, and between them and the range's ends."""
-
-
-@dataclass(frozen=True)
-class Measures:
-    """All that was measured of one candidate."""
-
-    label: str
-    score: Interval
-    over_baseline: Interval
-    """The objective less that of the best baseline, paired."""
-    contract: Contract
-    monotonicity: Monotonicity
-    coverage: Coverage
-    gain: Interval
-    """What the objective of the frontier gains from this candidate over everything before, paired."""
-    against: Sequence[Against]
-    """Its traced points, question by question, beside what the best baseline has for no more."""
-    digests: Sequence[Digest]
-
-
-def measure(
-    curve: Curve,
-    *,
-    yardstick: Yardstick,
-    schedules: Sequence[Mapping[str, float]],
-    best_baseline: Curve,
-    before: Sequence[Curve],
-    digests: Sequence[Digest],
-    betas: Sequence[float],
-    invariance: Invariance | None = None,
-    same_as: str | None = None,
-) -> Measures:
-    """Measure a candidate; `before` are the admissible curves of all earlier rounds and the baselines.
-
-    `schedules` are those at each β of the sweep; `betas` the points that are looked at question by question.
-    """
-    return Measures(
-        label=curve.label,
-        score=yardstick.interval(curve),
-        over_baseline=yardstick.difference(curve, best_baseline),
-        contract=Contract(curve.failures, curve.why, invariance, same_as),
-        monotonicity=Monotonicity(turning_knobs(schedules), drops(curve), ignores_beta(schedules)),
-        coverage=coverage(curve, yardstick.low, yardstick.high),
-        gain=gain(curve, before, yardstick),
-        against=against(curve, best_baseline, betas),
-        digests=digests,
-    )
+    """Largest factor between neighbouring points, the ends of the range included."""
 
 
 def turning_knobs(schedules: Sequence[Mapping[str, float]]) -> list[str]:
-    """The knobs that rise between some β and fall between others."""
+    """Return the names of the knobs that rise between some β and fall between others; one schedule for each β."""
     turning = []
     for name in schedules[0] if schedules else ():
         steps = np.diff([float(schedule.get(name, math.nan)) for schedule in schedules])
@@ -121,13 +74,8 @@ def turning_knobs(schedules: Sequence[Mapping[str, float]]) -> list[str]:
     return turning
 
 
-def ignores_beta(schedules: Sequence[Mapping[str, float]]) -> bool:
-    """Whether the schedules of more than one β are all the same."""
-    return len(schedules) > 1 and all(schedule == schedules[0] for schedule in schedules)
-
-
 def drops(curve: Curve) -> list[Drop]:
-    """Where spending falls as β rises."""
+    """Return the pairs of neighbouring β where the mean tokens fall as β rises."""
     if len(curve.betas) < 2:
         return []
     order = sorted(range(len(curve.betas)), key=lambda point: curve.betas[point] or 0.0)
@@ -140,7 +88,7 @@ def drops(curve: Curve) -> list[Drop]:
 
 
 def coverage(curve: Curve, low: float, high: float) -> Coverage:
-    """Where the points lie between `low` and `high`, in tokens."""
+    """Return how the points of a curve cover the range `low` … `high`, in tokens."""
     tokens = np.sort(curve.tokens)
     at = np.log(np.clip(tokens, low, high))
     share = float((at[-1] - at[0]) / math.log(high / low)) if high > low else 1.0
@@ -148,7 +96,9 @@ def coverage(curve: Curve, low: float, high: float) -> Coverage:
     return Coverage(float(tokens[0]), float(tokens[-1]), round(share, 6), round(math.exp(float(gaps.max())), 4))
 
 
-def gain(curve: Curve, before: Sequence[Curve], yardstick: Yardstick) -> Interval:
-    """What the best of everything gains when `curve` joins it."""
-    old, new = together(before), together([*before, curve])
-    return interval(yardstick.score(new) - yardstick.score(old), yardstick.resampled(new) - yardstick.resampled(old))
+def gain(curve: Curve, before: Sequence[Curve], scorer: Scorer) -> Interval:
+    """Return the gain in the objective of all curves together when `curve` joins those `before`, paired.
+
+    The estimate is cross-fitted, so by chance it may be below 0.
+    """
+    return scorer.improvement([*before, curve], before)

@@ -1,1 +1,1 @@
-"""Who writes controllers: one protocol, a registry, and the explorers that come with the project."""
+"""Explorers, which propose controllers: their protocol, the registry, and the built-in ones."""

@@ -1,8 +1,8 @@
-"""The explorer `folder:PATH`: a person, or any other program, puts a `controller.py` there; the run waits for it.
+"""The explorer `folder:PATH`: a person or a program writes `controller.py` into a folder, and the run waits for it.
 
-The folder gets the brief as Markdown, what was tried so far, and the controller API. If nothing lies there yet the run
-stops in a LangGraph interrupt: the process ends, or waits, and the run goes on once the file is there. What is taken is
-journalled before it is used, and moved to `taken/`.
+The explorer writes the brief, the history and the controller API into the folder. While it has no controller the run
+stops in a LangGraph interrupt: the process ends, or waits, and goes on once the file is there. A submission is recorded
+in the transcript before it is used, and then moved to `taken/`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,84 +10,129 @@ from pathlib import Path
 
 from langgraph.types import interrupt
 
-from graph.explorers.base import Brief, Critique, Evidence, ExplorerError, Proposal
-from graph.explorers.dropbox import Submission, Unreadable, look, put_away
-from graph.explorers.workspace import lay_out
-from graph.journal import Journal
-from graph.prompts import PROMPTS
+from graph.explorers.base import (
+    Brief,
+    Consolidation,
+    Critique,
+    Evidence,
+    Explorer,
+    ExplorerError,
+    Findings,
+    Proposal,
+)
+from graph.explorers.context import ExplorerContext
+from graph.explorers.prompts import PROMPTS
+from graph.explorers.research.folder import ResearchData
+from graph.explorers.submissions import (
+    Submission,
+    SubmissionError,
+    archive_submission,
+    journalled_submission,
+    read_submission,
+)
+from graph.explorers.submitted_consolidation import consolidation_in_folder
+from graph.explorers.workspace import where_to_write, write_workspace
+from graph.run.settings import RunSettings
+from graph.run.transcript import Transcript
 
 TAKEN = "taken"
+"""Folder for controllers that were read, below the submission folder."""
+BRIEF_TOKENS: int = RunSettings.model_fields["brief_tokens"].default
+"""Limit of `brief.md` without a run."""
+EVENT = "submitted"
+"""Event of the transcript that records a submission."""
 HOW = """\
 # What to do
 
-Write one file, `controller.py`, into this folder (or up to {wanted}, `controller-a.py`, `controller-b.py` …), and
-beside it, if you like, `idea.md` with what is new about it. Write it elsewhere first and move it here, so that it is
-never seen half-written. Then the run goes on: by itself if its process waits, otherwise with
-`autotts discover --resume RUN`; `autotts submit RUN FILE` does all of that.
+{where}
 
-`tts.py` is the API that it is written against, `history/` holds what was tried before and what was measured about it.
+- The docstring of a file tells what is new about it, or `idea.md` beside a single one.
+- Write a file under another name first and rename it, so that it is never seen half-written.
+- Then the run goes on: by itself if its process waits, otherwise with `autotts discover --resume RUN`, where RUN is the
+  run's folder. `autotts submit RUN FILE…` does all of that.
+
+Files in this folder:
 """
 
 
-class Folder:
-    """Asks through files. Keeps nothing between calls but what is on the disk."""
+class FolderExplorer(Explorer):
+    """An explorer that exchanges files with a person or a program. Its only state is on the disk."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, context: ExplorerContext | None = None) -> None:
+        """Set the folder, which need not exist, and the run; None for the defaults of its settings.
+
+        Raises:
+            ExplorerError: `path` is empty.
+        """
         if not path:
             raise ExplorerError("folder: give the folder, as in folder:controllers")
-        self._path = Path(path)
+        self._path, self._context = Path(path), context
 
     def identity(self) -> Mapping[str, str]:
-        """Which folder, and the versions of what is written there."""
+        """Return the folder and the versions of the prompts that are written there."""
         return {"explorer": "folder", "folder": str(self._path), **{f"prompt {k}": v for k, v in PROMPTS.items()}}
 
-    def propose(self, brief: Brief, journal: Journal) -> Sequence[Proposal]:
-        """What lies in the folder, at most `brief.wanted`; stops the graph until something does."""
-        away = self._path / TAKEN / f"round-{brief.round:03d}-{brief.attempt}"
-        submission = _journalled(journal, brief)
+    def propose(self, brief: Brief, transcript: Transcript) -> Sequence[Proposal]:
+        """Return the folder's controllers, at most `brief.wanted`; interrupt the graph while there is none.
+
+        Args:
+            brief: The task, which is written into the folder.
+            transcript: The round's transcript. A submission that it holds is returned without reading the folder.
+
+        Raises:
+            ExplorerError: Something in the folder prevents writing the brief.
+        """
+        submission = journalled_submission(transcript, EVENT, brief)
         if submission is None:
-            lay_out(self._path, brief, HOW.format(wanted=brief.wanted))
+            how = HOW.format(where=where_to_write(brief))
+            tokens, research = BRIEF_TOKENS, None
+            if self._context is not None:
+                tokens, research = self._context.settings.brief_tokens, ResearchData.of(self._context)
+            write_workspace(self._path, brief, how, tokens=tokens, research=research)
             submission = self._wait(brief)
-            journal.record(
-                "submitted", round=brief.round, attempt=brief.attempt, idea=submission.idea,
+            transcript.record(
+                EVENT, round=brief.round, attempt=brief.attempt, idea=submission.idea,
                 files=submission.files, sources=submission.sources,
             )  # fmt: skip
-        if _lies(self._path, submission):
-            put_away(self._path, submission, away)
-        return [Proposal(source, submission.idea) for source in submission.sources[: brief.wanted]]
+        if _is_present(self._path, submission):
+            archive_submission(self._path, submission, f"{TAKEN}/round-{brief.round:03d}-{brief.attempt}")
+        return submission.proposals(brief)
 
-    def critique(self, evidence: Evidence, journal: Journal) -> Critique:
-        """Nothing: whoever fills the folder reads what was measured."""
+    def critique(self, evidence: Evidence, transcript: Transcript) -> Critique:
+        """Return an empty critique: the measurements are in the folder, for the person or program to read."""
         return Critique("")
 
+    def consolidate(self, findings: Findings, transcript: Transcript) -> Consolidation | None:
+        """Return the changes of what is known in the folder's `consolidation.json`; None without it: no run waits."""
+        return consolidation_in_folder(self._path, findings, transcript, f"{TAKEN}/consolidation-{findings.round:03d}")
+
     def _wait(self, brief: Brief) -> Submission:
+        """Return the folder's submission; interrupt the graph while there is none that can be read."""
         while True:
             problem = None
             try:
-                found = look(self._path)
-            except Unreadable as error:
-                found, problem = None, str(error)
-            if found is not None:
-                return found
-            # The value that it is resumed with says only that it is worth looking again: what the graph resumes a node
-            # with is handed out anew when the node runs again, so that an old one may come back here.
+                submission = read_submission(self._path)
+            except SubmissionError as error:
+                submission, problem = None, str(error)
+            if submission is not None:
+                return submission
+            # The value that the graph is resumed with is ignored and the folder is read again: LangGraph returns old
+            # values when a node runs again.
             interrupt(
                 {"for": "controller", "folder": str(self._path), "round": brief.round, "attempt": brief.attempt,
                  "wanted": brief.wanted, "problem": problem}
             )  # fmt: skip
 
 
-def _journalled(journal: Journal, brief: Brief) -> Submission | None:
-    for event in reversed(journal.events()):
-        if (event["event"], event.get("round"), event.get("attempt")) == ("submitted", brief.round, brief.attempt):
-            return Submission(tuple(event["sources"]), event["idea"], tuple(event["files"]))
-    return None
+def make_folder(argument: str, context: ExplorerContext) -> Explorer:
+    """Return the explorer `folder:PATH`. Raises ExplorerError if the path is missing."""
+    return FolderExplorer(argument, context)
 
 
-def _lies(path: Path, submission: Submission) -> bool:
-    """Whether what was taken still lies there: a kill may come between the journal and moving it away."""
+def _is_present(path: Path, submission: Submission) -> bool:
+    """Whether a recorded submission is still in the folder: a kill may come between recording and moving it."""
     try:
-        found = look(path)
-    except Unreadable:
+        present = read_submission(path)
+    except SubmissionError:
         return False
-    return found is not None and (found.files, found.sources) == (submission.files, submission.sources)
+    return present is not None and (present.files, present.sources) == (submission.files, submission.sources)

@@ -1,87 +1,64 @@
-"""Explorers by name: those that come with the project, and those of other packages.
+"""Explorers by name: those of the project and those of other packages, registered in the same way.
 
-A package adds one through an entry point of the group `autotts.explorers`; what it names is called with the text after
-the colon of `--explorer name:text` (empty if there is none) and returns an `Explorer`.
+An entry point of the group `autotts.explorers` names a callable. It is called with the text after the colon of
+`--explorer name:text` (empty if there is none) and with the context of the run, and returns an `Explorer`.
 """
 
-from collections.abc import Callable
-from importlib.metadata import entry_points
+import inspect
+from typing import Any
 
+from envdata.plugins import PluginGroup
 from graph.explorers.base import Explorer, ExplorerError
-from graph.explorers.setup import Setup
-from graph.settings import RunSettings
+from graph.explorers.context import ExplorerContext
+from graph.run.files import RunError
+from graph.run.settings import RunSettings
 
-GROUP = "autotts.explorers"
-
-Maker = Callable[[str, Setup], Explorer]
-
-
-def _evolution(argument: str, setup: Setup) -> Explorer:
-    from graph.explorers.evolution.explorer import Evolution
-
-    if argument:
-        raise ExplorerError(f"evolution:{argument}: the explorer evolution takes no argument")
-    return Evolution()
-
-
-def _folder(argument: str, setup: Setup) -> Explorer:
-    from graph.explorers.folder import Folder
-
-    return Folder(argument)
-
-
-def _recorded(argument: str, setup: Setup) -> Explorer:
-    from graph.explorers.recorded import Recorded
-
-    return Recorded(argument)
+EXPLORERS = PluginGroup(
+    "autotts.explorers",
+    "explorer",
+    {
+        "agent-command": "graph.explorers.agents.explorer:make_agent_command",
+        "anthropic": "graph.explorers.models.factory:make_anthropic",
+        "claude-code": "graph.explorers.agents.explorer:make_claude_code",
+        "codex": "graph.explorers.agents.explorer:make_codex",
+        "evolution": "graph.explorers.evolution.explorer:make_evolution",
+        "folder": "graph.explorers.folder:make_folder",
+        "gepa": "graph.explorers.searches.explorer:make_gepa",
+        "langchain": "graph.explorers.models.factory:make_langchain",
+        "openai": "graph.explorers.models.factory:make_openai",
+        "openevolve": "graph.explorers.searches.explorer:make_openevolve",
+        "recorded": "graph.explorers.recorded:make_recorded",
+        "shinka": "graph.explorers.searches.explorer:make_shinka",
+        "vllm": "graph.explorers.models.factory:make_vllm",
+    },
+    ExplorerError,
+)
 
 
-def _model(name: str) -> Maker:
-    def make(argument: str, setup: Setup) -> Explorer:
-        from graph.explorers.models.making import make_model_explorer
-
-        return make_model_explorer(name, argument, setup)
-
-    return make
-
-
-def _agent(name: str) -> Maker:
-    def make(argument: str, setup: Setup) -> Explorer:
-        from graph.explorers.agents.explorer import make_agent
-
-        return make_agent(name, argument, setup)
-
-    return make
-
-
-BUILT_IN: dict[str, Maker] = {
-    "agent-command": _agent("agent-command"),
-    "anthropic": _model("anthropic"),
-    "claude-code": _agent("claude-code"),
-    "codex": _agent("codex"),
-    "evolution": _evolution,
-    "folder": _folder,
-    "langchain": _model("langchain"),
-    "openai": _model("openai"),
-    "recorded": _recorded,
-    "vllm": _model("vllm"),
-}
-
-
-def make_explorer(spec: str, setup: Setup | None = None) -> Explorer:
-    """The explorer that `name` or `name:argument` asks for, for a run. Raises ExplorerError, naming those there are."""
+def make_explorer(spec: str, context: ExplorerContext | None = None) -> Explorer:
+    """The explorer that `name` or `name:argument` asks for. Raises ExplorerError, which names those there are."""
     name, _, argument = spec.partition(":")
-    if name in BUILT_IN:
-        return BUILT_IN[name](argument, setup or Setup(RunSettings(grids=("none",), heldout=())))
-    plugged = entry_points(group=GROUP)
-    if name not in plugged.names:
-        raise ExplorerError(
-            f"there is no explorer {name!r}; there are {', '.join(sorted({*BUILT_IN, *plugged.names}))}"
-        )
-    try:
-        explorer: Explorer = plugged[name].load()(argument)
-    except ExplorerError:
-        raise
-    except Exception as error:
-        raise ExplorerError(f"the explorer {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+    _check_parameters(name, EXPLORERS.load(name))
+    context = context or ExplorerContext(RunSettings(grids=("none",), heldout=()))
+    explorer: Explorer = EXPLORERS.make(
+        name, Explorer, "methods of an explorer; derive it from graph.explorers.base.Explorer", argument, context,
+        passed=(ExplorerError, RunError),
+    )  # fmt: skip
     return explorer
+
+
+def _check_parameters(name: str, make: Any) -> None:
+    """Raise ExplorerError unless `make` can be called as `(argument, context)`."""
+    try:
+        signature = inspect.signature(make)
+    except (TypeError, ValueError):
+        # Callables written in C may not tell.
+        return
+    try:
+        signature.bind("", None)
+    except TypeError:
+        raise EXPLORERS.failure(
+            name,
+            f"takes {signature}, and is called as (argument, context): give it a second parameter for the context, "
+            "which holds the run's settings (graph.explorers.context)",
+        ) from None

@@ -1,1 +1,1 @@
-"""Controllers behind an OpenAI-compatible endpoint."""
+"""Serving of controllers over a live model: an OpenAI-compatible endpoint, and a LangChain Runnable."""

@@ -1,1 +1,1 @@
-"""Studies: explorers × seeds × ablations as runs, and what they show together."""
+"""Studies: runs of explorers × seeds × ablations, their tables, and a page that compares them."""

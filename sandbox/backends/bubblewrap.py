@@ -1,4 +1,4 @@
-"""The `bubblewrap` backend: namespaces of its own, a file tree of Python and the worker alone, no privileges."""
+"""The `bubblewrap` backend: own namespaces, a file tree of only Python and the worker, no privileges."""
 
 import functools
 import os
@@ -6,38 +6,56 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from sandbox.backends import cgroups, diagnosis, payload, staging
-from sandbox.backends.base import PYTHON_FLAGS, Limits, Running, SandboxUnavailable, clean_environment
+from sandbox.backends import cgroups, diagnosis, host_limits, payload, staging
+from sandbox.backends.base import PYTHON_FLAGS, Backend, Limits, RunningSandbox, SandboxUnavailable, clean_environment
+from sandbox.backends.container_limits import ContainerLimits
 from sandbox.backends.local import LocalRunning
-from sandbox.backends.options import Options
 
 WORKER, PACKAGES = "/autotts/worker", "/autotts/packages"
-"""Where our files and those of numpy and its like are in the sandbox."""
+"""Folders in the sandbox of the worker's files, and of the packages for candidates."""
 
 NAMESPACES = ("user", "pid", "net", "ipc", "uts")
-"""The cgroup namespace joins them where the kernel has it."""
+"""Namespaces that are unshared; the cgroup namespace too where the kernel has it."""
 
 DEVICES = ("null", "zero", "urandom")
-"""All that there is of /dev. No terminals, and no /dev/shm: it could be written to."""
+"""The whole content of /dev: no terminals, and no /dev/shm, which would be writable."""
 
 
-class BubblewrapBackend:
+class BubblewrapBackend(Backend):
     """Runs the zygote under bwrap, as nobody, without network, /proc, capabilities or a writable file."""
 
     name = "bubblewrap"
 
-    def __init__(self, without: frozenset[str] = frozenset(), options: Options | None = None) -> None:
-        """`without` names defences to leave out, for the tests that show what each is good for."""
+    def __init__(self, without: frozenset[str] = frozenset(), options: ContainerLimits | None = None) -> None:
+        """Prepare a backend.
+
+        Args:
+            without: Names of defences to leave out, for tests that show the effect of each.
+            options: Limits of a sandbox's control group; those of the environment if None.
+        """
         self._without = without
-        self._options = options or Options.from_environment()
+        self._options = options or ContainerLimits.from_environment()
         self._command: list[str] | None = None
 
-    def launch(self, limits: Limits) -> Running:
-        """Start a sandbox; raises SandboxUnavailable with reason and remedy if bubblewrap does not work here.
+    def why_not(self) -> str | None:
+        """Return the diagnosis of a trial, with the commands that mend it. A trial that succeeded is not repeated."""
+        found = trial()
+        return None if found is None else str(found)
 
-        It is in a control group where one can be made; `limits_are` says so.
+    def limits_are(self) -> str:
+        """Return one line on the limits of a whole sandbox here."""
+        place = cgroups.here()
+        if isinstance(place, cgroups.NoGroups):
+            return f"limits of each worker alone (rlimits): {place}"
+        return f"limits of the whole sandbox by {place}, and of each worker by rlimits"
+
+    def launch(self, limits: Limits) -> RunningSandbox:
+        """Start a sandbox, in a control group where one can be made (`limits_are`).
+
+        Raises SandboxUnavailable, with reason and remedy, if bubblewrap does not work here or the host's own hard
+        limits (`ulimit -H`) are lower than a worker's.
         """
-        del limits
+        host_limits.check(limits.for_worker())
         if self._command is None:
             found = trial()
             if found is not None:
@@ -48,7 +66,7 @@ class BubblewrapBackend:
         environment = dict(os.environ) if "environment" in self._without else {}
         return LocalRunning(self._command, environment, self._group(), wrapped=True)
 
-    def _group(self) -> cgroups.Group | None:
+    def _group(self) -> cgroups.ControlGroup | None:
         place = cgroups.here()
         if isinstance(place, cgroups.NoGroups):
             if os.environ.get(cgroups.VARIABLE, "off") != "off":
@@ -62,19 +80,11 @@ class BubblewrapBackend:
             ) from None
 
     def close(self) -> None:
-        """There is nothing to release: a sandbox that was killed is gone."""
-
-
-def limits_are() -> str:
-    """What limits a sandbox as a whole here, in a line: the doctor says it."""
-    place = cgroups.here()
-    if isinstance(place, cgroups.NoGroups):
-        return f"limits of each worker alone (rlimits): {place}"
-    return f"limits of the whole sandbox by {place}, and of each worker by rlimits"
+        """Do nothing: a sandbox that was killed leaves nothing to release."""
 
 
 def trial() -> diagnosis.Diagnosis | None:
-    """Why bubblewrap does not work here, None if it does. A success is remembered, so that jobs do not repeat it."""
+    """Return why bubblewrap does not work here, None if it does. A success is cached for this process."""
     if _succeeded:
         return None
     found = diagnosis.diagnose(diagnosis.observe())
@@ -87,9 +97,13 @@ _succeeded: list[bool] = []
 
 
 def command(bwrap: str, without: frozenset[str] = frozenset()) -> list[str]:
-    """The whole command line, in the order in which bwrap builds the tree.
+    """Return the whole command line, in the order in which bwrap builds the file tree.
 
-    The root is a tmpfs of bwrap's own that is made read-only at the end; everything in it is bound read-only.
+    The root is bwrap's own tmpfs, which is made read-only at the end; everything in it is bound read-only.
+
+    Args:
+        bwrap: Path of the program.
+        without: Names of defences to leave out.
     """
     python = payload.interpreter()
     line = [bwrap, *(f"--unshare-{name}" for name in NAMESPACES if name not in without)]
@@ -97,7 +111,7 @@ def command(bwrap: str, without: frozenset[str] = frozenset()) -> list[str]:
     line += [] if "cgroup" in without else ["--unshare-cgroup-try"]
     line += [] if "death" in without else ["--die-with-parent"]
     if "user" not in without:
-        line += ["--uid", "65534", "--gid", "65534", *([] if "nesting" in without else _no_further_namespaces(bwrap))]
+        line += ["--uid", "65534", "--gid", "65534", *([] if "nesting" in without else no_further_namespaces(bwrap))]
     if "capabilities" not in without:
         line += ["--cap-drop", "ALL"]
     if "uts" not in without:
@@ -118,6 +132,7 @@ def command(bwrap: str, without: frozenset[str] = frozenset()) -> list[str]:
         paths = [WORKER, PACKAGES]
     start = f"import sys; sys.path[:0] = {paths!r}; from sandbox.inside.zygote import main; main()"
     arguments = [f"--without={','.join(sorted(without))}"] if without else []
+    arguments += [python.library_option] if "libraries" not in without else []
     return [*line, "--", str(python.executable), *PYTHON_FLAGS, "-c", start, *arguments]
 
 
@@ -126,7 +141,7 @@ def _tree(python: payload.Interpreter, without: frozenset[str]) -> list[str]:
     for folder in ("/lib", "/lib64"):
         if Path(folder).is_symlink():
             line += ["--symlink", str(Path(folder).readlink()), folder]
-    for path in python.shown:
+    for path in [*python.shown, *(python.library_folders if "libraries" in without else ())]:
         line += ["--ro-bind", str(path), str(path)]
     for path in () if "hidden" in without else python.hidden:
         line += ["--tmpfs", str(path), "--remount-ro", str(path)]
@@ -146,8 +161,8 @@ def _tree(python: payload.Interpreter, without: frozenset[str]) -> list[str]:
 
 
 @functools.cache
-def _no_further_namespaces(bwrap: str) -> tuple[str, ...]:
-    """The option that ends nesting, where this bwrap (0.8 or later) and this kernel have it."""
+def no_further_namespaces(bwrap: str) -> tuple[str, ...]:
+    """Return the option that forbids nested user namespaces, where bwrap (0.8 or later) and the kernel have it."""
     option = "--disable-userns"
     tried = [bwrap, "--unshare-user", "--unshare-pid", option, "--ro-bind", "/", "/", "true"]
     works = (

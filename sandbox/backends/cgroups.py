@@ -1,13 +1,14 @@
-"""Control groups for sandboxes that no engine makes them for: memory, processes and processor time as a whole.
+"""Control groups that limit a local sandbox as a whole: memory, processes and processor time.
 
-A group is a folder that the kernel keeps; who may make one depends on the machine, not on rights of ours alone:
-version 2 wants a part of its tree that was given to us (systemd does so for a user's own services, an administrator for
-a folder named in AUTOTTS_CGROUP), version 1 a writable folder in each controller's tree (root has it). `find` looks
-for a place and really makes a group there; where there is none, each worker still has its resource limits.
+A group is a folder in the kernel's cgroup file system. Making one needs, in version 2, a subtree that is delegated to
+this user (systemd delegates one to a user's services, an administrator a folder named in AUTOTTS_CGROUP); in version 1,
+a writable folder in each controller's tree (root has it). `find` looks for such a place and makes a group there as a
+trial; where there is none, only the resource limits of each worker hold.
+Version 1 is kept because machines that continuous integration runs on have it, as `autotts sandbox check` says there.
 
-What is accepted: under version 2 groups are made beside our own, in the nearest part above it that is ours and already
-hands memory and processes on, so that nothing of the machine's own arrangement is changed. Only a folder that was named
-is told to hand them on.
+Known limit: under version 2, groups are made in the nearest ancestor of our own group that is writable and already
+delegates memory and pids, so that the machine's own configuration is not changed. Only in a folder that the user named
+are these controllers enabled.
 """
 
 import contextlib
@@ -21,42 +22,57 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.backends.options import Options
-from sandbox.backends.ownership import owner, started
+from sandbox.backends import ownership
+from sandbox.backends.container_limits import ContainerLimits
 
 VARIABLE = "AUTOTTS_CGROUP"
-"""A folder to make groups in, or `off`."""
+"""Environment variable: a folder to make groups in, or `off`."""
 
 NEEDED, WANTED = ("memory", "pids"), ("memory", "pids", "cpu")
 
 _PERIOD = 100_000
-"""Microseconds in which processor time is shared out: the kernel's default."""
+"""Period of the limit on processor time in microseconds: the kernel's default."""
 
 _REMOVE_SECONDS = 10.0
+
+_PREFIX = "autotts."
+"""Beginning of a group's name. The owner's PID namespace, process id and start time follow, and a serial number."""
 
 _number = itertools.count()
 
 
+def own_prefix() -> str:
+    """Return the beginning of the names of this process's groups."""
+    # Groups do not outlive the boot, so the name leaves out that part of the owner's mark.
+    return ".".join([_PREFIX.rstrip("."), *ownership.owner().rsplit(":", 3)[1:], ""])
+
+
 class NoGroups(RuntimeError):
-    """No control group can be made here; the message says why."""
+    """No control group can be made here; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where groups can be made."""
+    """The folders in which groups can be made."""
 
     version: int
+    """Version of the cgroup file system, 1 or 2."""
     parents: Mapping[str, Path]
-    """By controller; in version 2 all the same."""
+    """Parent folder by controller; in version 2 the same for all."""
 
     def __str__(self) -> str:
+        """Return version and controllers as text."""
         return f"cgroup v{self.version} ({', '.join(sorted(self.parents))})"
 
-    def make(self, options: Options, without: frozenset[str] = frozenset()) -> "Group":
-        """A new group with these limits, less those of the named controllers; raises OSError if the kernel refuses."""
-        _, pid, start = owner().split(":")
-        name = f"autotts-{pid}-{start}-{next(_number)}"
-        group = Group(tuple(dict.fromkeys(parent / name for parent in self.parents.values())))
+    def make(self, options: ContainerLimits, without: frozenset[str] = frozenset()) -> "ControlGroup":
+        """Make a group with these limits and return it. Raises OSError if the kernel refuses.
+
+        Args:
+            options: The limits.
+            without: Controllers whose limits are left out.
+        """
+        name = f"{own_prefix()}{next(_number)}"
+        group = ControlGroup(tuple(dict.fromkeys(parent / name for parent in self.parents.values())))
         try:
             for folder in group.folders:
                 folder.mkdir()
@@ -72,29 +88,29 @@ class Place:
         return group
 
     def sweep(self) -> list[Path]:
-        """Remove the groups of processes that are no more; returns their folders."""
+        """Remove the groups whose owning process, in this PID namespace, has ended; return their folders."""
         removed = []
         for parent in set(self.parents.values()):
-            for folder in parent.glob("autotts-*-*-*"):
-                _, pid, start, _ = folder.name.split("-", 3)
-                if pid.isdigit() and started(int(pid)) != start and Group((folder,)).remove():
+            for folder in parent.glob(f"{_PREFIX}*"):
+                mark = ":".join([ownership.boot(), *folder.name.removeprefix(_PREFIX).split(".")[:-1]])
+                if ownership.has_ended(mark) and ControlGroup((folder,)).remove():
                     removed.append(folder)
         return removed
 
 
 @dataclass(frozen=True)
-class Group:
-    """A group: one folder under version 2, one for each controller under version 1."""
+class ControlGroup:
+    """A control group: one folder under version 2, one for each controller under version 1."""
 
     folders: tuple[Path, ...]
 
     @property
     def doors(self) -> list[str]:
-        """The files that a process writes its number to, to go in."""
+        """The files to which a process writes its id to enter the group."""
         return [str(folder / "cgroup.procs") for folder in self.folders]
 
     def remove(self) -> bool:
-        """End whatever is still in it, and remove it; False if the kernel would not in time."""
+        """Kill the processes in the group and remove it; return False if that takes more than `_REMOVE_SECONDS`."""
         deadline = time.monotonic() + _REMOVE_SECONDS
         while not all(map(_removed, self.folders)):
             if time.monotonic() > deadline:
@@ -106,10 +122,10 @@ class Group:
 
 
 _ALWAYS = frozenset({"memory.max", "pids.max", "memory.limit_in_bytes", "cpu.max", "cpu.cfs_quota_us"})
-"""Files that must be there; the others depend on how the kernel was built."""
+"""Settings that must exist; the others depend on how the kernel was built."""
 
 
-def _settings(version: int, controller: str, options: Options) -> list[tuple[str, str]]:
+def _settings(version: int, controller: str, options: ContainerLimits) -> list[tuple[str, str]]:
     memory, quota = str(options.memory_mb << 20), str(int(options.cpus * _PERIOD))
     both: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
         "memory": (
@@ -130,7 +146,7 @@ def _removed(folder: Path) -> bool:
         folder.rmdir()
     except FileNotFoundError:
         return True
-    except OSError:  # processes in it are on their way out
+    except OSError:  # processes in it are still ending
         return False
     return True
 
@@ -143,9 +159,14 @@ def _end(folder: Path) -> None:
 
 
 def find(asked: str | None = None, proc: Path = Path("/proc/self")) -> Place:
-    """Where groups can be made, tried out; raises NoGroups with the reason.
+    """Return the place where groups can be made, after making one as a trial.
 
-    `asked` stands for AUTOTTS_CGROUP: a folder, `off`, or None for looking.
+    Args:
+        asked: Value of AUTOTTS_CGROUP: a folder, `off`, or None to search.
+        proc: This process's folder in /proc.
+
+    Raises:
+        NoGroups: No group can be made; has the reason.
     """
     if asked == "off":
         raise NoGroups(f"{VARIABLE} is off")
@@ -153,7 +174,7 @@ def find(asked: str | None = None, proc: Path = Path("/proc/self")) -> Place:
     reasons = []
     for place in places:
         try:
-            place.make(Options()).remove()
+            place.make(ContainerLimits()).remove()
             place.sweep()
         except OSError as error:
             reasons.append(f"{error.strerror} ({error.filename})")
@@ -167,7 +188,7 @@ def find(asked: str | None = None, proc: Path = Path("/proc/self")) -> Place:
 
 @functools.cache
 def here() -> Place | NoGroups:
-    """The place that the environment names or that was found, or why there is none. Looked for once."""
+    """Return the place that the environment names or that was found, or the reason why there is none. Cached."""
     try:
         return find(os.environ.get(VARIABLE) or None)
     except NoGroups as reason:
@@ -185,7 +206,7 @@ def _named(folder: Path) -> Place:
 
 
 def _places(proc: Path) -> Iterator[Place]:
-    """Places that look as if groups could be made in them, the best first."""
+    """Yield places that appear to allow groups, the best first."""
     own = _own(proc)
     for point, root, kind, _ in _mounts(proc):
         if kind != "cgroup2" or "" not in own:
@@ -209,7 +230,7 @@ def _places(proc: Path) -> Iterator[Place]:
 
 
 def _handed_on(folder: Path) -> dict[str, Path]:
-    """The controllers that a folder of version 2 hands on to groups in it; empty if not all that are needed."""
+    """Return the controllers that a version 2 folder enables for its children; empty if a needed one is missing."""
     try:
         handed_on = (folder / "cgroup.subtree_control").read_text().split()
     except OSError:
@@ -218,7 +239,7 @@ def _handed_on(folder: Path) -> dict[str, Path]:
 
 
 def _own(proc: Path) -> dict[str, str]:
-    """This process's place in each tree, by controller; under the empty name that of version 2."""
+    """Return this process's group in each tree, by controller; version 2's under the empty name."""
     own: dict[str, str] = {}
     for line in (proc / "cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
@@ -227,7 +248,7 @@ def _own(proc: Path) -> dict[str, str]:
 
 
 def _mounts(proc: Path) -> Iterator[tuple[Path, str, str, list[str]]]:
-    """Mounted trees: the folder, which part of the tree it shows, the kind, and options, controllers among them."""
+    """Yield the mounted cgroup trees: (mount point, root within the tree, file system type, options)."""
     for line in (proc / "mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
@@ -241,7 +262,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _below(point: Path, root: str, own: str) -> Path:
-    """Where our own place is in a mounted tree; its top if what is mounted is another part."""
+    """Return the folder of our own group in a mounted tree; the mount point if another part is mounted."""
     if own == root or root == "/":
         return point / own.lstrip("/") if root == "/" else point
     return point / own[len(root) :].lstrip("/") if own.startswith(root + "/") else point

@@ -1,75 +1,74 @@
-"""Which backend isolates candidates: the one that was named, or the strongest that works here."""
+"""Isolation backends by name, and the choice among them: the one named, or the strongest that works on this machine.
+
+Another package registers a backend through an entry point of the group `autotts.backends`: a callable without
+arguments that returns a `Backend`. Such a backend is used only if it is named, and never chosen by `auto`, so that
+installing a package does not change how code is isolated. `autotts sandbox check --sandbox NAME` attacks it.
+"""
 
 import functools
-from collections.abc import Callable
 
-from sandbox.backends import bubblewrap, docker, process
+from envdata.plugins import PluginGroup
+from sandbox.backends import docker
 from sandbox.backends.base import Backend, SandboxUnavailable
-from sandbox.backends.bubblewrap import BubblewrapBackend
-from sandbox.backends.docker import DockerBackend
 from sandbox.backends.pool import WarmBackend
-from sandbox.backends.process import ProcessBackend
 
-BACKENDS: dict[str, Callable[[], Backend]] = {
-    "docker": DockerBackend,
-    "bubblewrap": BubblewrapBackend,
-    "process": ProcessBackend,
-}
-"""By name, the strongest first. `process` isolates little and is never chosen by `auto`."""
+BACKENDS = PluginGroup(
+    "autotts.backends",
+    "sandbox",
+    {
+        "docker": "sandbox.backends.docker:DockerBackend",
+        "bubblewrap": "sandbox.backends.bubblewrap:BubblewrapBackend",
+        "process": "sandbox.backends.process:ProcessBackend",
+    },
+    SandboxUnavailable,
+)
+
+AUTOMATIC = ("docker", "bubblewrap")
+"""The backends that `auto` chooses from, the strongest first. `process` isolates little and is not among them."""
 
 
 def make_backend(name: str) -> Backend:
-    """The backend called `name`, ready to launch; `auto` is the first of docker and bubblewrap that works here.
+    """Return the backend called `name`, ready to launch; `auto` is the first of `AUTOMATIC` that works here.
 
     Raises SandboxUnavailable with the reason and the way out. A trial that succeeded is not repeated in this process.
     """
     if name == "auto":
         return _strongest()
-    if name not in BACKENDS:
-        known = ", ".join(["auto", *BACKENDS])
-        raise SandboxUnavailable(f"there is no sandbox called {name!r}; there are {known}")
-    reason = why_not(name)
+    backend = _warm(name)
+    reason = backend.why_not()
     if reason is not None:
         raise SandboxUnavailable(reason)
-    return _backend(name)
+    return backend
 
 
-def why_not(name: str) -> str | None:
-    """Why a backend does not work here, and what to do; None if it works."""
-    if name == "docker":
-        try:
-            _docker_image()
-        except SandboxUnavailable as reason:
-            return str(reason)
-    if name == "bubblewrap":
-        found = bubblewrap.trial()
-        return None if found is None else str(found)
-    return None
+def cold_backend(name: str) -> Backend:
+    """Return the backend called `name`, which may not work here (`Backend.why_not`) and starts nothing in advance.
 
-
-def limits_are(name: str) -> str:
-    """What limits a sandbox of a backend that works here, in a line."""
-    told = {"docker": docker.limits_are, "bubblewrap": bubblewrap.limits_are, "process": process.limits_are}
-    return told[name]()
+    Raises SandboxUnavailable if there is no such backend, or its entry point gives no backend.
+    """
+    backend: Backend = BACKENDS.make(
+        name, Backend,
+        "members of a backend; derive it from sandbox.backends.base.Backend and give it a name",
+        passed=(SandboxUnavailable,),
+    )  # fmt: skip
+    if backend.name != name:
+        raise BACKENDS.failure(name, f"calls itself {backend.name!r}; results name it so, so that both must be equal")
+    return backend
 
 
 def _strongest() -> Backend:
-    without_image = None
-    if docker.engine_is_likely():
-        without_image = why_not("docker")
-        if without_image is None:
-            return _backend("docker")
-    reason = why_not("bubblewrap")
-    if reason is None:
-        return _backend("bubblewrap")
-    raise SandboxUnavailable("\n".join(filter(None, [without_image, reason])))
+    reasons = []
+    for name in AUTOMATIC:
+        if name == "docker" and not docker.engine_is_likely():
+            continue
+        backend = _warm(name)
+        reason = backend.why_not()
+        if reason is None:
+            return backend
+        reasons.append(reason)
+    raise SandboxUnavailable("\n".join(reasons))
 
 
 @functools.cache
-def _backend(name: str) -> Backend:
-    return WarmBackend(BACKENDS[name]())
-
-
-@functools.cache
-def _docker_image() -> str:
-    return docker.usable_image(docker.connect())
+def _warm(name: str) -> Backend:
+    return WarmBackend(cold_backend(name))

@@ -1,13 +1,13 @@
-"""Why bubblewrap does not work on this machine, and the exact commands that change it.
+"""Diagnoses why bubblewrap does not work on this machine, with the exact commands that mend it.
 
-bubblewrap needs a user namespace, and four kinds of machine refuse one with much the same words: Ubuntu from 23.10 on
-(an AppArmor rule), containers (a seccomp filter, a profile), kernels with user namespaces switched off,
-and systems that are not Linux. Each needs another fix, so the words alone are not enough: `diagnose` is a pure function
-of the words and of what the kernel says about itself, and `observe` collects both by really starting bubblewrap.
+bubblewrap needs a user namespace, and four kinds of machine refuse one with similar messages: Ubuntu from 23.10 on (an
+AppArmor rule), containers (a seccomp filter, a profile), kernels with user namespaces switched off, and systems that
+are not Linux. Each needs another fix, so the message alone is not enough: `diagnose` is a pure function of the message
+and of the kernel's settings, and `observe` collects both by starting bubblewrap.
 
-What is accepted: a confinement that leaves no mark (a chroot, an unknown container engine) is told from the others by
-exclusion only, and counts as a container, because the remedy is the same: to leave it or to relax it. Anything that
-does not look like a refusal is reported as it was printed and never explained away.
+Known limit: a confinement that leaves no mark (a chroot, an unknown container engine) is found by exclusion only, and
+counts as a container, because the remedy is the same: to leave it or to relax it. A message that does not look like a
+refusal is reported as printed, without an explanation.
 """
 
 import os
@@ -51,7 +51,7 @@ _INSTALL = {
 
 
 class Cause(StrEnum):
-    """What stands in bubblewrap's way."""
+    """Why bubblewrap does not work."""
 
     NOT_INSTALLED = "not installed"
     APPARMOR = "AppArmor forbids user namespaces"
@@ -61,8 +61,8 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Facts(NamedTuple):
-    """What was observed. None stands for: not there, or not tried."""
+class HostFacts(NamedTuple):
+    """Facts about the machine, and the result of starting bubblewrap. None means: absent, or not tried."""
 
     platform: str  # as sys.platform: "linux", "darwin" …
     bwrap: str | None = None  # path of the command
@@ -78,13 +78,14 @@ class Facts(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """Why bubblewrap does not work here, and what to type. `str()` gives the whole message."""
+    """Why bubblewrap does not work here, and the commands that mend it. `str()` gives the whole message."""
 
     cause: Cause
     explanation: str  # one or two sentences
     fix: tuple[str, ...]  # shell commands, and remarks that begin with "#"
 
     def __str__(self) -> str:
+        """Return the message to users."""
         lines = [f"bubblewrap does not work here: {self.explanation}"]
         lines += ["To change that:", *(f"  {line}" for line in self.fix)] if self.fix else []
         if self.cause is not Cause.NOT_LINUX:  # whose fix is Docker already
@@ -96,8 +97,8 @@ class Diagnosis(NamedTuple):
         return "\n".join(lines)
 
 
-def diagnose(facts: Facts) -> Diagnosis | None:
-    """The reason why bubblewrap does not work, or None if the trial ended well (whatever the settings say)."""
+def diagnose(facts: HostFacts) -> Diagnosis | None:
+    """Return why bubblewrap does not work, or None if the trial succeeded (whatever the settings are)."""
     if facts.platform != "linux":
         return _not_linux(facts)
     if facts.bwrap is None:
@@ -110,8 +111,8 @@ def diagnose(facts: Facts) -> Diagnosis | None:
     if namespace_refused and (facts.max_user_namespaces == 0 or facts.unprivileged_userns_clone == 0):
         return _switched_off(facts)
     if namespace_refused or _MOUNT_REFUSED.search(facts.stderr):
-        # Ubuntu's rule lets a process make the namespace and then takes its rights away in it. A container's filter
-        # refuses the namespace itself, also on an Ubuntu host, whose setting can be read from inside.
+        # Ubuntu's rule lets a process make the namespace and then removes its rights in it. A container's filter
+        # refuses the namespace itself, also on an Ubuntu host, whose setting is readable inside the container.
         rights_taken = re.search("[ug]id map|loopback", facts.stderr) is not None
         if facts.apparmor_restrict == 1 and (rights_taken or not facts.in_container):
             return _apparmor(facts)
@@ -120,14 +121,14 @@ def diagnose(facts: Facts) -> Diagnosis | None:
     return _unknown(facts)
 
 
-def _as_root(facts: Facts, command: str) -> str:
-    """A command written with sudo, as this user can type it."""
+def _as_root(facts: HostFacts, command: str) -> str:
+    """Return a command written with sudo in the form that this user can type."""
     if facts.uid == 0:
         return command.replace("sudo ", "")
     return command if facts.sudo else f"su -c {shlex.quote(command.replace('sudo ', ''))}"
 
 
-def _not_linux(facts: Facts) -> Diagnosis:
+def _not_linux(facts: HostFacts) -> Diagnosis:
     system = "macOS" if facts.platform == "darwin" else facts.platform
     return Diagnosis(
         Cause.NOT_LINUX,
@@ -140,7 +141,7 @@ def _not_linux(facts: Facts) -> Diagnosis:
     )
 
 
-def _not_installed(facts: Facts) -> Diagnosis:
+def _not_installed(facts: HostFacts) -> Diagnosis:
     if facts.package_manager is None:
         return Diagnosis(
             Cause.NOT_INSTALLED,
@@ -153,7 +154,7 @@ def _not_installed(facts: Facts) -> Diagnosis:
     return Diagnosis(Cause.NOT_INSTALLED, "it is not installed (no command bwrap on the PATH).", tuple(fix))
 
 
-def _apparmor(facts: Facts) -> Diagnosis:
+def _apparmor(facts: HostFacts) -> Diagnosis:
     profile = (
         "abi <abi/4.0>,",
         "include <tunables/global>",
@@ -174,7 +175,7 @@ def _apparmor(facts: Facts) -> Diagnosis:
     )
 
 
-def _container(facts: Facts) -> Diagnosis:
+def _container(facts: HostFacts) -> Diagnosis:
     if facts.in_container:
         where = "this container forbids the namespaces or the mounts that it needs."
     else:
@@ -190,7 +191,7 @@ def _container(facts: Facts) -> Diagnosis:
     )
 
 
-def _switched_off(facts: Facts) -> Diagnosis:
+def _switched_off(facts: HostFacts) -> Diagnosis:
     if facts.unprivileged_userns_clone == 0:
         setting, value = "kernel.unprivileged_userns_clone", 1
     else:
@@ -207,7 +208,7 @@ def _switched_off(facts: Facts) -> Diagnosis:
     )
 
 
-def _unknown(facts: Facts) -> Diagnosis:
+def _unknown(facts: HostFacts) -> Diagnosis:
     if facts.exit_status is None:
         what = f"a trial did not end within {TRIAL_SECONDS:g} s."
     else:
@@ -215,20 +216,20 @@ def _unknown(facts: Facts) -> Diagnosis:
     return Diagnosis(Cause.UNKNOWN, what, ())
 
 
-def _quote(facts: Facts) -> str:
-    """The last line that bubblewrap printed: a warning may stand before it."""
+def _quote(facts: HostFacts) -> str:
+    """Return the last line that bubblewrap printed; warnings may precede it."""
     lines = facts.stderr.strip().splitlines()
     return lines[-1] if lines else "(nothing)"
 
 
-def observe(arguments: Sequence[str] = TRIAL_ARGUMENTS) -> Facts:
-    """Start bubblewrap once, with what a sandbox asks of the kernel, and read what the kernel says about itself.
+def observe(arguments: Sequence[str] = TRIAL_ARGUMENTS) -> HostFacts:
+    """Start bubblewrap once with a sandbox's arguments, and read the kernel's settings.
 
-    Takes a few milliseconds; never raises because of what it finds.
+    Takes a few milliseconds; reports all failures in the facts and raises none.
     """
     bwrap = shutil.which("bwrap")
     exit_status, stderr = _try([bwrap, *arguments, "true"]) if bwrap else (None, "")
-    return Facts(
+    return HostFacts(
         platform=sys.platform,
         bwrap=bwrap,
         exit_status=exit_status,
@@ -251,7 +252,7 @@ def _try(command: list[str]) -> tuple[int | None, str]:
             capture_output=True,
             timeout=TRIAL_SECONDS,
             check=False,
-            env={"PATH": os.defpath, "LC_ALL": "C"},  # the words are compared: no translation
+            env={"PATH": os.defpath, "LC_ALL": "C"},  # messages are compared: no translation
         )
     except subprocess.TimeoutExpired as late:
         return None, (late.stderr or b"").decode(errors="replace")
@@ -268,7 +269,7 @@ def _setting(name: str) -> int | None:
 
 
 def _in_container() -> bool:
-    """Whether an engine left its mark: Docker, Podman, systemd-nspawn, LXC, Kubernetes."""
+    """Whether there is a mark of a container engine: Docker, Podman, systemd-nspawn, LXC, Kubernetes."""
     if any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv", "/run/systemd/container")):
         return True
     if "container" in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ:

@@ -1,11 +1,12 @@
-"""The `docker` backend: a container per sandbox, on any engine that speaks Docker's API (Podman's socket too).
+"""The `docker` backend: one container per sandbox, on any engine with Docker's API (Podman's socket too).
 
-`DOCKER_HOST` and the other variables of Docker's own client say which engine; what a container may use can be changed
-by `Options.from_environment`. Only standard streams reach into the container, so that an engine may be remote and
-gVisor may be its runtime: the zygote relays the workers' bytes.
+The engine is named by `DOCKER_HOST` and the other variables of Docker's own client; a container's limits come from
+`ContainerLimits.from_environment`. Only standard streams reach into the container, so that the engine may be remote
+and gVisor may be its runtime: a relay in the container carries the workers' bytes.
 """
 
 import contextlib
+import functools
 import os
 import select
 import socket
@@ -17,49 +18,97 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.backends import image
-from sandbox.backends.base import PYTHON_FLAGS, Limits, Received, Running, SandboxUnavailable, clean_environment
-from sandbox.backends.options import Options
-from sandbox.backends.ownership import boot, owner, started
+from sandbox.backends.base import (
+    PYTHON_FLAGS,
+    Backend,
+    Limits,
+    Received,
+    RunningSandbox,
+    SandboxUnavailable,
+    clean_environment,
+)
+from sandbox.backends.container_limits import ContainerLimits
+from sandbox.backends.ownership import has_ended, owner
 from sandbox.streams import Outbox
 
 LABEL = "autotts.sandbox"
 OWNER = "autotts.owner"
 
 KEPT_OUTPUT = 4096
+"""Bytes of the end of a container's output that are kept for messages."""
 
 ULIMITS = {"nofile": 256, "core": 0, "nproc": 4096}
-"""Of every process. The last counts the processes of nobody's user in all containers: a container's own limit is
-`pids_limit`; but Podman asks for a million where none is given, which within a container of its own it may not have."""
+"""Resource limits of every process. `nproc` counts the processes of user 65534 in all containers; a container's own
+limit is `pids_limit`. It is given because Podman otherwise asks for a million, which fails inside a container."""
 
-TMPFS = {"rw": "rw", "noexec": "exec", "nosuid": "suid", "nodev": "dev", "size=64m": ""}
-"""How the one thing that could be written to is mounted, and what stands there where a defence is left out."""
+TMPFS = {"rw": "rw", "noexec": "exec", "nosuid": "suid", "nodev": "dev", "noatime": "strictatime", "size=64m": ""}
+"""Mount options of /tmp, the only writable folder, and the option in place of each where a defence is left out."""
 
-_START = "import sys; sys.path.insert(0, '/autotts'); from sandbox.inside.zygote import main; main()"
+DEVICES = "ro,dev,nosuid,noexec,noatime,mode=755,size=64k"
+"""Mount options of /dev. On a writable mount, following a link there changes an access time that others can see."""
+
+MASKED = (
+    *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),
+    *("/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats"),
+)
+"""Paths that engines mask by default, outside /sys, which is masked as a whole."""
+
+_CLOSE_PROC = "import os; os.chmod('/proc', 0)"
+"""Run as root, who owns /proc, without capabilities. No engine leaves /proc out or masks it. Its files are created, and
+get their times, when they are first looked up: otherwise a worker could see what others looked up."""
+
+_START = "import sys; sys.path.insert(0, '/autotts'); from sandbox.inside.relay import main; main()"
 _STREAM = struct.Struct(">BxxxL")
-"""What stands before each piece of an attached container's output: 1 or 2 for the stream, and the size."""
+"""Header of each piece of an attached container's output: stream (1 or 2), and size in bytes."""
 _STDERR = 2
 _MAX_PIECE = 1 << 24
 _PING_SECONDS, _ANSWER_SECONDS = 30, 300
-"""How long an engine may take to say that it is there, and to do what it is asked; with a hundred containers, long."""
+"""Timeouts of a ping and of other requests to an engine, in seconds; with a hundred containers it is slow."""
 _GONE_SECONDS, _REMOVED_SECONDS = 20.0, 60.0
-"""How long an engine may take to end a container, and to remove those that have ended."""
+"""Seconds that an engine may take to end a container, and to remove ended containers."""
 
 
-class DockerBackend:
+class DockerBackend(Backend):
     """Runs the zygote in a container without network, privileges or anything writable but a small /tmp."""
 
     name = "docker"
 
-    def __init__(self, without: frozenset[str] = frozenset(), options: Options | None = None) -> None:
-        """`without` names defences to leave out, for the tests that show what each is good for."""
+    def __init__(self, without: frozenset[str] = frozenset(), options: ContainerLimits | None = None) -> None:
+        """Prepare a backend.
+
+        Args:
+            without: Names of defences to leave out, for tests that show the effect of each.
+            options: Limits of a container; those of the environment if None.
+        """
         self._without = without
-        self._options = options or Options.from_environment()
+        self._options = options or ContainerLimits.from_environment()
         self._image: str | None = None
         self._local = threading.local()
         self._clients: list[Any] = []
+        self._launched: set[str] = set()
+        """Ids of its containers, until the engine has removed them."""
 
-    def launch(self, limits: Limits) -> Running:
-        """Start a container; raises SandboxUnavailable if there is no engine or no image of this version."""
+    def why_not(self) -> str | None:
+        """Return why no engine answers or it has no image of this version; None if it works. A success is cached."""
+        try:
+            _image_here()
+        except SandboxUnavailable as reason:
+            return str(reason)
+        return None
+
+    def limits_are(self) -> str:
+        """Return one line on the limits of a whole container, and on those that the engine cannot enforce."""
+        options, engine_info = self._options, connect().api.info()
+        kinds = {"memory": "MemoryLimit", "processes": "PidsLimit", "processor time": "CpuCfsQuota"}
+        lacking = [what for what, key in kinds.items() if engine_info.get(key) is False]
+        version = f"cgroup v{engine_info.get('CgroupVersion', '?')}"
+        line = f"{options.memory_mb} MB, {options.cpus:g} CPU, {options.processes} processes a container ({version})"
+        if options.runtime:
+            line += f"; runtime {options.runtime}"
+        return line + (f"; the engine CANNOT limit {', '.join(lacking)}" if lacking else "")
+
+    def launch(self, limits: Limits) -> RunningSandbox:
+        """Start a container. Raises SandboxUnavailable if there is no engine, or no image of this version."""
         del limits
         import docker
 
@@ -68,29 +117,36 @@ class DockerBackend:
             if self._image is None:
                 sweep(client)
                 self._image = usable_image(client)
-            return _Container(client, self._image, self._options, self._without)
+            container = _Container(client, self._image, self._options, self._without)
         except docker.errors.NotFound:
             gone, self._image = self._image, None
             raise SandboxUnavailable(f"the engine no longer has the image {gone}. {_BUILD}") from None
         except (docker.errors.DockerException, OSError) as error:
             raise SandboxUnavailable(f"the Docker engine could not start a container: {error}") from None
+        self._launched.add(container.id)
+        return container
 
     def close(self) -> None:
-        """Wait until the engine has removed every container of this process, and close the connections to it."""
+        """Wait until the engine has removed the containers of this backend, and close the connections to it.
+
+        Those of other backends in this process do not count: one that is kept ready for the next candidate stays.
+        """
         import docker
 
         if self._image is None:
             return
         with contextlib.suppress(docker.errors.DockerException, OSError, SandboxUnavailable):
             client, deadline = self._client(), time.monotonic() + _REMOVED_SECONDS
-            while own_containers(client) and time.monotonic() < deadline:
-                time.sleep(0.05)
-        # Those of threads that are no more too. A client that is used again opens new ones.
+            while self._launched and time.monotonic() < deadline:
+                self._launched.intersection_update(own_containers(client))
+                if self._launched:
+                    time.sleep(0.05)
+        # Also the clients of ended threads. A client that is used again opens new connections.
         for each in list(self._clients):
             each.close()
 
     def _client(self) -> Any:
-        """A client of this thread's own: its connections are not made for several."""
+        """Return this thread's client: its connections are not thread-safe."""
         if not hasattr(self._local, "client"):
             self._local.client = connect()
             self._clients.append(self._local.client)
@@ -101,7 +157,7 @@ _BUILD = "Type `autotts sandbox build`."
 
 
 def connect() -> Any:
-    """A client of the engine that the environment names; raises SandboxUnavailable if none answers."""
+    """Return a client of the engine that the environment names. Raises SandboxUnavailable if none answers."""
     import docker
 
     try:
@@ -115,45 +171,36 @@ def connect() -> Any:
 
 
 def usable_image(client: Any) -> str:
-    """The digest of the image to run; raises SandboxUnavailable if it was not built, or the engine lost it."""
+    """Return the digest of the image to run. Raises SandboxUnavailable if the engine has no image of this version."""
     record = image.find(client)
     if record is None:
         raise SandboxUnavailable(f"the Docker engine answers, but has no image for this version of autotts. {_BUILD}")
     return record.image
 
 
-def limits_are() -> str:
-    """What limits a container as a whole, in a line, and what the engine says that it cannot limit."""
-    options, client = Options.from_environment(), connect()
-    said = client.api.info()
-    kinds = {"memory": "MemoryLimit", "processes": "PidsLimit", "processor time": "CpuCfsQuota"}
-    lacking = [what for what, key in kinds.items() if said.get(key) is False]
-    version = f"cgroup v{said.get('CgroupVersion', '?')}"
-    line = f"{options.memory_mb} MB, {options.cpus:g} CPU, {options.processes} processes a container ({version})"
-    if options.runtime:
-        line += f"; runtime {options.runtime}"
-    return line + (f"; the engine CANNOT limit {', '.join(lacking)}" if lacking else "")
+@functools.cache
+def _image_here() -> str:
+    """Return the digest of the image to run on the engine that the environment names; only a success is cached."""
+    return usable_image(connect())
 
 
 def engine_is_likely() -> bool:
-    """Whether it is worth asking for an engine; quick, without importing the client."""
+    """Whether an engine is configured or its default socket exists; quick, without importing the client."""
     return bool(os.environ.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()
 
 
 def own_containers(client: Any) -> list[str]:
-    """Ids of the containers that this process started and the engine still has."""
+    """Return the ids of the containers of this process that the engine still has."""
     return [one["Id"] for one in client.api.containers(all=True, filters={"label": f"{OWNER}={owner()}"})]
 
 
 def sweep(client: Any) -> list[str]:
-    """Remove what processes of this machine that are no more left behind; returns the containers' ids."""
+    """Remove the containers whose owning process, in this PID namespace, has ended; return their ids."""
     import docker
 
     removed = []
     for one in client.api.containers(all=True, filters={"label": LABEL}):
-        origin, _, rest = one["Labels"].get(OWNER, "::").partition(":")
-        pid, _, start = rest.partition(":")
-        if origin == boot() and (not pid.isdigit() or started(int(pid)) != start):
+        if has_ended(one["Labels"].get(OWNER, "")):
             with contextlib.suppress(docker.errors.NotFound, docker.errors.APIError):
                 client.api.remove_container(one["Id"], force=True, v=True)
                 removed.append(one["Id"])
@@ -165,11 +212,11 @@ class _Container:
 
     relay = True
 
-    def __init__(self, client: Any, image_id: str, options: Options, without: frozenset[str]) -> None:
+    def __init__(self, client: Any, image_id: str, options: ContainerLimits, without: frozenset[str]) -> None:
         self._api = client.api
         made = self._api.create_container(
             image_id,
-            [*PYTHON_FLAGS, "-c", _START, "--relay", *([f"--without={','.join(sorted(without))}"] if without else [])],
+            [*PYTHON_FLAGS, "-c", _START, *([f"--without={','.join(sorted(without))}"] if without else [])],
             entrypoint=["/python"],
             user="0:0" if "user" in without else "65534:65534",
             hostname=None if "uts" in without else "sandbox",
@@ -192,19 +239,24 @@ class _Container:
             self._stream: Any = stream
             self._outbox = Outbox(stream)
             self._api.start(self.id)
+            if "proc" not in without:
+                self._close_proc()
         except BaseException:
             with contextlib.suppress(Exception):
                 self._api.remove_container(self.id, force=True)
             raise
 
-    def _host_config(self, options: Options, without: frozenset[str]) -> dict[str, Any]:
-        """The profile. The engine's own seccomp profile stays on."""
+    def _host_config(self, options: ContainerLimits, without: frozenset[str]) -> dict[str, Any]:
+        """Return the container's isolation settings; the engine's own seccomp profile stays on."""
         memory = None if "memory" in without else f"{options.memory_mb}m"
+        tmpfs = {"/tmp": ",".join(TMPFS[word] if word in without else word for word in TMPFS).strip(",")}  # noqa: S108
+        if "devices" not in without:
+            tmpfs["/dev"] = DEVICES
         security = [] if "no-new-privileges" in without else ["no-new-privileges"]
         config: dict[str, Any] = self._api.create_host_config(
             network_mode="host" if "net" in without else "none",
             read_only="read-only" not in without,
-            tmpfs={"/tmp": ",".join(TMPFS[word] if word in without else word for word in TMPFS).strip(",")},  # noqa: S108
+            tmpfs=tmpfs,
             cap_drop=None if "capabilities" in without else ["ALL"],
             security_opt=security + (["seccomp=unconfined"] if "engine-seccomp" in without else []) or None,
             pids_limit=None if "pids" in without else options.processes,
@@ -222,11 +274,26 @@ class _Container:
             log_config=None if "no-log" in without else {"type": "none", "config": {}},
             runtime=options.runtime,
         )
+        if "sys" not in without:
+            config["MaskedPaths"] = [*MASKED, "/sys"]
         return config
+
+    def _close_proc(self) -> None:
+        """Close /proc to all but root. In a rootless engine it stays open, because its root does not own /proc."""
+        command = ["/python", *PYTHON_FLAGS, "-c", _CLOSE_PROC]
+        # Detached, for Docker's client waits for the end of a command's output without a limit, and engines have been
+        # seen to lose it.
+        run = self._api.exec_create(self.id, command, user="0:0", stdout=False, stderr=False)["Id"]
+        self._api.exec_start(run, detach=True)
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while self._api.exec_inspect(run)["ExitCode"] is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"a command in it did not end within {_ANSWER_SECONDS} s")
+            time.sleep(0.01)
 
     @property
     def alive(self) -> bool:
-        """Whether the connection is open, and nothing came over it but what was read."""
+        """Whether the connection is open and has no unread bytes: before a candidate is loaded, bytes mean an end."""
         if self._ended:
             return False
         readable, _, _ = select.select([self._stream], [], [], 0)
@@ -234,7 +301,7 @@ class _Container:
 
     @property
     def unsent(self) -> bool:
-        """Whether the sandbox did not take all that is to be sent yet."""
+        """Whether bytes wait to be sent."""
         return bool(self._outbox)
 
     @property
@@ -243,7 +310,7 @@ class _Container:
         return [] if self._ended else [self._stream.fileno()]
 
     def receive(self, source: int) -> Received:
-        """Take what has come in, told apart by stream."""
+        """Return the received bytes, separated by stream."""
         del source
         closed = False
         parts = []
@@ -251,7 +318,7 @@ class _Container:
             self._outbox.flush()
             while data := self._stream.recv(1 << 18):
                 parts.append(data)
-                # A TLS connection may hold back more than the descriptor shows.
+                # A TLS connection may buffer bytes that polling its descriptor does not show.
                 if not getattr(self._stream, "pending", int)():
                     break
             else:
@@ -274,34 +341,34 @@ class _Container:
         self._outbox.put(data)
 
     def kill(self) -> None:
-        """Kill the container and wait until its processes are gone; the engine then removes it."""
+        """Kill the container and wait until its processes have ended; the engine then removes it."""
         import docker
 
         if self._ended:
             return
         self._ended = True
-        # First the connection: an engine that waits for somebody to read a flood does not get round to the kill.
+        # Close the connection first: an engine that blocks on unread output does not handle the kill.
         with contextlib.suppress(OSError):
             self._stream.shutdown(socket.SHUT_RDWR)
         self._stream.close()
         with contextlib.suppress(OSError, AttributeError):
             self._keep.close()
-        # Suppressed: it has ended and is removed, or the engine is gone; the sweep of the next run finds what it left.
+        # Errors mean that the container is removed already, or that the engine is gone; a later sweep removes the rest.
         with contextlib.suppress(docker.errors.DockerException, OSError):
             self._api.kill(self.id, "SIGKILL")
         with contextlib.suppress(docker.errors.DockerException, OSError):
             self._api.wait(self.id, timeout=_GONE_SECONDS, condition="not-running")
 
     def explain(self) -> str:
-        """How the container ended, as far as the engine still knows, and the last of what was printed."""
-        words = " ".join(self._last_words.decode("utf-8", "replace").split())[:400]
+        """Return one line with the container's id and the end of its output."""
+        words = " ".join(self._last_words.decode("utf-8", "replace").split())[-400:]
         return f"the container {self.id[:12]} has ended" + (f": {words}" if words else "")
 
 
 def tell_apart(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Split an attached container's bytes into standard output (the control stream), standard error, and a rest.
+    """Split an attached container's bytes into standard output (the control stream), standard error, and the rest.
 
-    Raises ConnectionError for what no engine sends.
+    The rest is an incomplete piece. Raises ConnectionError for a header that no engine sends.
     """
     control: list[bytes] = []
     output: list[bytes] = []

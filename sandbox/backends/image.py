@@ -1,8 +1,8 @@
-"""The image of the docker backend: how it is built, and how its digest is kept and found again.
+"""Builds the image of the docker backend, and records its digest.
 
-The build context is made here, file by file with fixed times and owners: our worker files, the wheels of greenlet,
-numpy and scipy unpacked, the Dockerfile and the script that it runs. No step of the build uses a network; wheels are
-downloaded before it, or given.
+The build context is made here, file by file with fixed times and owners: the worker's files, the unpacked wheels of
+greenlet, numpy and scipy, the Dockerfile and the script that it runs. No step of the build uses the network; wheels
+are downloaded before it, or given.
 """
 
 import contextlib
@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -21,64 +20,84 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from envdata.atomic import replacing
-from sandbox.backends import payload
-from sandbox.backends.staging import cache_folder
-from sandbox.versions import PYTHONS, python_range
+from envdata.atomic import replacing, temporary_folder
+from envdata.cache import VARIABLE, NoCache, cache_folder
+from sandbox.backends import libraries, payload
+from sandbox.backends.base_images import BaseError, examine
 
 DEFAULT_BASE = "python:3.13-slim"
 
 SOURCES = Path(__file__).parents[1] / "image"
 
 WHEELS = {"greenlet": ">=3.1", "numpy": ">=2.0,<3", "scipy": ">=1.14"}
-"""What candidates may import besides the standard library, in the supported range."""
-
-_ASK = "import sys, platform; print(*sys.version_info[:2], platform.machine(), platform.libc_ver()[0])"
+"""Packages that candidates may import, with their supported versions."""
 
 
 class BuildError(RuntimeError):
-    """The image cannot be built; the message says what to do."""
+    """The image cannot be built; the message says how to mend it."""
 
 
 @dataclass(frozen=True)
-class Record:
-    """An image that was built for this version of the worker."""
+class ImageRecord:
+    """Record of an image that was built for this version of the worker."""
 
     image: str
-    """`sha256:…`, the digest of the image's configuration, layers included."""
+    """Digest of the image's configuration, layers included, as `sha256:…`."""
     base: str
+    """Name of the base image."""
     python: str
+    """Its Python version, such as `3.13`."""
     wheels: dict[str, str]
-    """File names and SHA-256."""
+    """SHA-256 of the wheels by file name."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
 
 
-def find(client: Any) -> Record | None:
-    """The newest record for our present files whose very image the client's engine has; None without one.
+def find(client: Any) -> ImageRecord | None:
+    """Return the newest record for the present worker files whose image the client's engine has; None without one.
 
-    Records are looked up by digest and not by engine: Podman gives itself another identity at every question.
+    Records are matched by the image's digest and not by engine: Podman reports another engine id each time.
     """
     import docker
 
-    for path in sorted(_records(our_files()).glob("*.json"), key=_age):
+    try:
+        records = sorted(_records(our_files()).glob("*.json"), key=_age)
+    except OSError:
+        return None
+    for path in records:
         with contextlib.suppress(OSError, ValueError, TypeError, docker.errors.NotFound):
-            record = Record(**json.loads(path.read_text()))
+            record = ImageRecord(**json.loads(path.read_text()))
             if client.api.inspect_image(record.image)["Id"] == record.image:
                 return record
     return None
 
 
-def build(client: Any, base: str = DEFAULT_BASE, wheels: Path | None = None) -> Record:
-    """Build the image and record its digest. `wheels` is a folder with the wheels; without it they are downloaded.
+def build(client: Any, base: str = DEFAULT_BASE, wheels: Path | None = None) -> ImageRecord:
+    """Build the image, record its digest, and return the record.
 
-    Raises BuildError.
+    Args:
+        client: Client of the engine (`docker.DockerClient`).
+        base: Name of the image to take Python from.
+        wheels: Folder with the wheels of `WHEELS`; None to download them.
+
+    Raises:
+        BuildError: The image cannot be built, or its record cannot be written.
     """
     import docker
 
     ours = our_files()
     try:
-        python, machine = _ask_base(client, base)
+        records = _records(ours)
+        records.mkdir(parents=True, exist_ok=True)
+    except NoCache as error:
+        raise BuildError(f"the image's record cannot be kept: {error}") from None
+    except OSError as error:
+        raise BuildError(
+            f"the image's record cannot be kept in {records} ({error.strerror}); name a folder that can be written in "
+            f"{VARIABLE}, for this command and all that use the image"
+        ) from None
+    try:
+        python, machine = examine(client, base)
         chosen = _choose(wheels or _download(python, machine), python)
         log = client.api.build(
             fileobj=io.BytesIO(_context(ours, chosen)),
@@ -88,72 +107,46 @@ def build(client: Any, base: str = DEFAULT_BASE, wheels: Path | None = None) -> 
             forcerm=True,
             network_mode="none",
             decode=True,
-            tag=f"autotts-sandbox:{worker_hash(ours)[:12]}",
+            tag=f"autotts-sandbox:{payload.content_hash(ours)[:12]}",
         )
         image = _image_id(log)
         hashes = {wheel.name: hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in chosen}
         size = int(client.api.inspect_image(image)["Size"])
+    except BaseError as error:
+        raise BuildError(str(error)) from None
     except docker.errors.DockerException as error:
         raise BuildError(f"the engine could not build the image: {error}") from None
-    record = Record(image, base, python, hashes, size)
-    path = _records(ours) / f"{image.removeprefix('sha256:')}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
+    record = ImageRecord(image, base, python, hashes, size)
+    with replacing(records / f"{image.removeprefix('sha256:')}.json") as temporary:
         Path(temporary).write_text(json.dumps(asdict(record), indent=1, sort_keys=True) + "\n")
     return record
 
 
 def our_files() -> dict[str, bytes]:
-    """Our files in the sandbox by their path there, and the recipe of the image by name alone."""
-    recipe = [SOURCES / "Dockerfile", SOURCES / "collect.py", Path(payload.__file__)]
+    """Return the worker's files by their path in the sandbox, and the files that build the image by name alone."""
+    recipe = [SOURCES / "Dockerfile", SOURCES / "collect.py", Path(payload.__file__), Path(libraries.__file__)]
     return {name: path.read_bytes() for name, path in payload.files().items()} | {
         path.name: path.read_bytes() for path in recipe
     }
 
 
-def worker_hash(ours: Mapping[str, bytes]) -> str:
-    """SHA-256 over our files and the recipe: another version needs another image."""
-    digest = hashlib.sha256()
-    for name, data in sorted(ours.items()):
-        digest.update(f"{name} {len(data)}\n".encode() + data)
-    return digest.hexdigest()
-
-
 def _records(ours: Mapping[str, bytes]) -> Path:
-    """The folder of records of images with these files, one for each digest: engines and bases may differ."""
-    return cache_folder("images") / worker_hash(ours)[:32]
+    """Return the folder of the records of images with these files, one per image: engines and bases may differ."""
+    return cache_folder("images") / payload.content_hash(ours)[:32]
 
 
 def _age(path: Path) -> float:
-    """Seconds, larger for older files."""
+    """Return a sort key in seconds, larger for older files."""
     try:
         return -path.stat().st_mtime
     except OSError:
         return 0.0
 
 
-def _ask_base(client: Any, base: str) -> tuple[str, str]:
-    """The base's Python as `3.13`, and its machine."""
-    import docker
-
-    try:
-        said = client.containers.run(
-            base, ["-c", _ASK], entrypoint="python3", network_mode="none", remove=True, user="65534:65534"
-        )
-    except (docker.errors.ContainerError, docker.errors.ImageNotFound, docker.errors.APIError) as error:
-        raise BuildError(f"{base!r} cannot be used as a base, an image with a python3: {error}") from None
-    major, minor, machine, libc = said.decode().split()
-    if not PYTHONS[0] <= (int(major), int(minor)) < PYTHONS[1] or libc != "glibc":
-        raise BuildError(
-            f"{base!r} has Python {major}.{minor} and {libc}; give a base with Python {python_range()} and glibc"
-        )
-    return f"{major}.{minor}", machine
-
-
 def _download(python: str, machine: str) -> Path:
-    """Fetch the wheels with pip, in the versions of this environment where the base's Python is the same.
+    """Download the wheels with pip into the cache, and return their folder; the next build needs no network.
 
-    They are kept in the cache: the next build needs no network.
+    Versions are those of this environment where the base has the same Python.
     """
     same = python == f"{sys.version_info.major}.{sys.version_info.minor}"
     wanted = [
@@ -164,9 +157,9 @@ def _download(python: str, machine: str) -> Path:
     if folder.is_dir():
         return folder
     platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in (17, 24, 26, 27, 28)]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--no-deps", *platforms]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--no-deps", *platforms]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+    with temporary_folder(folder.parent) as temporary:
         command += [f"--python-version={python}", "--implementation=cp", f"--dest={temporary}", *wanted]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -200,7 +193,7 @@ def _choose(folder: Path, python: str) -> list[Path]:
 
 
 def _context(ours: Mapping[str, bytes], wheels: Iterable[Path]) -> bytes:
-    """The build context as a tar archive; equal inputs give equal bytes."""
+    """Return the build context as a tar archive; equal inputs give equal bytes."""
     contents = {name: data for name, data in ours.items() if "/" not in name}
     contents |= {f"worker/{name}": data for name, data in ours.items() if "/" in name}
     for wheel in wheels:
@@ -225,5 +218,5 @@ def _image_id(log: Iterable[dict[str, Any]]) -> str:
             raise BuildError(f"the engine could not build the image: {line['error']}")
         image = line.get("aux", {}).get("ID", image)
     if image is None:
-        raise BuildError("the engine did not say which image it built")
+        raise BuildError("the engine did not report the id of the image that it built")
     return str(image)

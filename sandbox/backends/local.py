@@ -1,4 +1,4 @@
-"""A zygote that runs as a process of this machine, with a socket for control and a pipe for what candidates print."""
+"""A sandbox that runs as a local process, with a socket for control and a pipe for the candidate's output."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sandbox.backends.base import Received, SandboxUnavailable
-from sandbox.backends.cgroups import Group
+from sandbox.backends.cgroups import ControlGroup
 from sandbox.streams import Outbox
 
 KEPT_OUTPUT = 4096
@@ -22,7 +22,7 @@ _ENTER = (
     'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1" || exit 125; shift; n=$((n-1)); done; exec "$@"',
     "sh",
 )
-"""Goes into control groups before it becomes the command, so that nothing of the command is ever outside."""
+"""Shell command that enters control groups before it executes the sandbox's command, which so never runs outside."""
 
 
 class LocalRunning:
@@ -31,12 +31,22 @@ class LocalRunning:
     relay = False
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], group: Group | None = None, wrapped: bool = False
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        group: ControlGroup | None = None,
+        wrapped: bool = False,
     ) -> None:
-        """Start `command` in a session of its own, and in a control group if one is given, which ends with it.
+        """Start `command` in a new session.
 
-        `wrapped` is for a command that starts the zygote as its child and ends with it. Raises SandboxUnavailable if
-        it cannot be executed.
+        Args:
+            command: Program and arguments.
+            environment: The whole environment.
+            group: Control group to start it in, which is removed at its end; None for none.
+            wrapped: Whether the command starts the zygote as its child, and ends with it.
+
+        Raises:
+            SandboxUnavailable: The command cannot be executed.
         """
         self._group, self._wrapped = group, wrapped
         if group is not None:
@@ -71,42 +81,42 @@ class LocalRunning:
 
     @property
     def pid(self) -> int:
-        """The first process's number."""
+        """Process id of the command."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the first process runs."""
+        """Whether the command runs."""
         return not self._ended and self._process.poll() is None
 
     @property
     def unsent(self) -> bool:
-        """Whether the sandbox did not take all that is to be sent yet."""
+        """Whether bytes wait to be sent."""
         return bool(self._outbox)
 
     @property
     def sources(self) -> list[int]:
-        """The control socket and the pipe."""
+        """Descriptors of the control socket and of the output pipe."""
         return [] if self._ended else [self._control.fileno(), self._output]
 
     def receive(self, source: int) -> Received:
-        """Take what has come in from a source."""
+        """Return the bytes received from a source."""
         if source == self._output:
             data = _read(lambda: os.read(self._output, 1 << 16))
             if data:
-                self._last_words = (self._last_words + data)[:KEPT_OUTPUT]
+                self._last_words = (self._last_words + data)[-KEPT_OUTPUT:]
             return Received(b"", data or b"", data == b"")
-        with contextlib.suppress(OSError):  # it is gone, which reading tells too
+        with contextlib.suppress(OSError):  # it has ended, which reading shows too
             self._outbox.flush()
         data = _read(lambda: self._control.recv(1 << 18))
         return Received(data or b"", b"", data == b"")
 
     def send(self, data: bytes, descriptor: int | None = None) -> None:
-        """Send bytes, and a descriptor with the first of them."""
+        """Send bytes, and a descriptor with the first byte."""
         self._outbox.put(data, () if descriptor is None else (descriptor,))
 
     def kill(self) -> None:
-        """Kill the session's processes and wait. In bubblewrap the end of the first ends the whole PID namespace."""
+        """Kill the session's processes and wait. In bubblewrap, the first one's end ends the whole PID namespace."""
         if self._ended:
             return
         self._ended = True
@@ -119,14 +129,14 @@ class LocalRunning:
             self._group.remove()
         with contextlib.suppress(OSError):
             while data := _read(lambda: os.read(self._output, 1 << 16)):
-                self._last_words = (self._last_words + data)[:KEPT_OUTPUT]
+                self._last_words = (self._last_words + data)[-KEPT_OUTPUT:]
         self._control.close()
         os.close(self._output)
 
     def _end_wrapped(self) -> None:
-        """Kill what the command started, so that it collects it and ends by itself.
+        """Kill the command's children, so that it reaps them and ends by itself.
 
-        Killed first, it would leave that to the first process of the machine, which in many a container never does.
+        If it were killed first, process 1 would have to reap them, which in many containers it never does.
         """
         pid = self._process.pid
         try:
@@ -141,12 +151,12 @@ class LocalRunning:
     def explain(self) -> str:
         """The exit status, and the last of what was printed."""
         status = self._process.poll()
-        words = " ".join(self._last_words.decode("utf-8", "replace").split())[:400]
+        words = " ".join(self._last_words.decode("utf-8", "replace").split())[-400:]
         return f"exit status {status}" + (f": {words}" if words else "")
 
 
 def _read(take: Callable[[], bytes]) -> bytes | None:
-    """What there is to read; None for nothing yet, empty at the end."""
+    """Return the bytes that can be read; None if there are none yet, empty at the end of the stream."""
     try:
         data = take()
     except BlockingIOError:

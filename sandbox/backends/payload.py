@@ -1,25 +1,30 @@
-"""What is put into a sandbox: Python, greenlet, numpy and scipy where they are installed, and a few files of ours.
+"""The files of a sandbox: Python, greenlet, numpy and scipy where they are installed, and the worker's own files.
 
-Nothing else of the project or of the machine goes in: not the grids, not the host's side, not the shipped controllers,
-not other packages, no shell. What is shown is listed piece by piece, because the project may be installed anywhere: in
-a virtual environment below /usr, in a Python's own site-packages, in a home folder that is also Python's prefix.
+Nothing else of the project or of the machine is visible: no grids, no host code, no shipped controllers, no other
+packages, no shell. The visible paths are listed one by one, because the project may be installed anywhere: in a virtual
+environment below /usr, in a Python's own site-packages, in a home folder that is also Python's prefix. Of the machine's
+shared libraries only those are visible that Python and the packages need: whether a page of a file that nobody else
+reads is in the kernel's cache is a bit that one candidate can leave to the next.
 """
 
+import hashlib
 import importlib.util
 import os
-import stat
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from sandbox.backends import libraries
 
 INSIDE = Path(__file__).parents[1]
 
 FILES = {
     "sandbox/tts.py": INSIDE / "tts.py",
     "sandbox/branch.py": INSIDE / "branch.py",
-    "sandbox/refused.py": INSIDE / "refused.py",
+    "sandbox/signals.py": INSIDE / "signals.py",
+    "sandbox/action_errors.py": INSIDE / "action_errors.py",
     "sandbox/link.py": INSIDE / "link.py",
     "sandbox/status.py": INSIDE / "status.py",
     "sandbox/voting.py": INSIDE / "voting.py",
@@ -27,37 +32,60 @@ FILES = {
     "sandbox/inside/confinement.py": INSIDE / "inside" / "confinement.py",
     "sandbox/inside/landlock.py": INSIDE / "inside" / "landlock.py",
     "sandbox/inside/errors.py": INSIDE / "inside" / "errors.py",
-    "sandbox/inside/guard.py": INSIDE / "inside" / "guard.py",
-    "sandbox/inside/native.py": INSIDE / "inside" / "native.py",
+    "sandbox/inside/constraints.py": INSIDE / "inside" / "constraints.py",
+    "sandbox/inside/controller_runner.py": INSIDE / "inside" / "controller_runner.py",
     "sandbox/inside/player.py": INSIDE / "inside" / "player.py",
-    "sandbox/inside/release.py": INSIDE / "inside" / "release.py",
-    "sandbox/inside/special.py": INSIDE / "inside" / "special.py",
+    "sandbox/inside/relay.py": INSIDE / "inside" / "relay.py",
+    "sandbox/inside/autotts_release.py": INSIDE / "inside" / "autotts_release.py",
+    "sandbox/inside/scipy_special.py": INSIDE / "inside" / "scipy_special.py",
     "sandbox/inside/seccomp.py": INSIDE / "inside" / "seccomp.py",
     "sandbox/inside/wire.py": INSIDE / "inside" / "wire.py",
     "sandbox/inside/zygote.py": INSIDE / "inside" / "zygote.py",
     "sandbox/__init__.py": INSIDE / "__init__.py",
 }
-"""Our files, by their path in the sandbox; `envdata.actions` joins them, which both sides share."""
+"""The worker's files by their path in the sandbox; `files()` adds `envdata.actions`, which both sides share."""
 
 PACKAGES = ("greenlet", "numpy", "numpy.libs", "scipy", "scipy.libs")
-"""Folders of the site-packages that candidates may import; the `.libs` ones hold the others' shared libraries."""
+"""Folders of site-packages that candidates may import; the `.libs` ones hold shared libraries of the others."""
 
-_SYSTEM = (Path("/usr"), Path("/usr/local"))
+LEFT_OUT = (
+    *("*-packages", "test", "tests", "idlelib", "ensurepip", "lib2to3", "pydoc_data", "tkinter", "turtledemo"),
+    "config-3*",
+)
+"""Folders of the standard library that are left out, because no controller needs them."""
+
+_UNUSED = ("_tkinter", "_curses", "readline", "_dbm", "_gdbm", "nis")
+"""Name prefixes of the standard library's extension modules whose shared libraries are left out."""
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """The Python that runs in the sandbox, behind any virtual environment, and what it needs."""
+    """The Python that runs in the sandbox, and the files that it needs."""
 
     executable: Path
+    """Its program, not that of a virtual environment."""
     shown: tuple[Path, ...]
-    """Folders and files that it needs: itself, its standard library, shared libraries."""
+    """Visible folders and files: the program, the standard library, and `libraries`."""
+    libraries: tuple[Path, ...]
+    """Shared libraries that it and the packages for candidates need, with the loader."""
     hidden: tuple[Path, ...]
-    """Folders below `shown` ones that must look empty."""
+    """Folders below `shown` folders that must appear empty."""
+
+    @property
+    def library_option(self) -> str:
+        """Return the zygote's option that makes only these shared libraries readable."""
+        return "--libraries=" + ":".join(map(str, self.libraries))
+
+    @property
+    def library_folders(self) -> list[Path]:
+        """Return the folders of the libraries, without those that hold other visible files."""
+        folders = {path.parent for path in self.libraries}
+        kept = [path for path in self.shown if path not in self.libraries]
+        return sorted(folder for folder in folders if not any(path.is_relative_to(folder) for path in kept))
 
 
 def files() -> dict[str, Path]:
-    """Our files for the sandbox, by their path there."""
+    """Return the worker's files by their path in the sandbox."""
     spec = importlib.util.find_spec("envdata.actions")
     assert spec is not None  # noqa: S101 - a part of this distribution
     assert spec.origin is not None  # noqa: S101
@@ -66,7 +94,7 @@ def files() -> dict[str, Path]:
 
 
 def packages() -> dict[str, Path]:
-    """The installed ones of `PACKAGES`, by name."""
+    """Return the folders of the installed `PACKAGES`, by name."""
     found: dict[str, Path] = {}
     for name in PACKAGES:
         for entry in sys.path:
@@ -77,50 +105,58 @@ def packages() -> dict[str, Path]:
     return found
 
 
+def content_hash(contents: Mapping[str, bytes], prefix: str = "") -> str:
+    """Return the SHA-256 of `prefix` and of files given as content by name, in hexadecimal."""
+    digest = hashlib.sha256(prefix.encode())
+    for name, data in sorted(contents.items()):
+        digest.update(f"{name} {len(data)}\n".encode() + data)
+    return digest.hexdigest()
+
+
 def executable() -> Path:
-    """The program of the interpreter that runs now: not that of a virtual environment."""
+    """Return the program of the running interpreter, not that of a virtual environment."""
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
-def interpreter() -> Interpreter:
-    """The interpreter that runs now, and what it needs to be shown. Looks through the folders it shows."""
-    program = executable()
-    shown = [program, *_standard_library(), *_own_shared_libraries(), *_system_libraries()]
+def interpreter(candidates: Iterable[Path] | None = None) -> Interpreter:
+    """Return the running interpreter and the files that it needs; searches the folders.
+
+    Args:
+        candidates: Folders of the packages that candidates may import; `packages()` if None.
+    """
+    program, standard = executable(), _standard_library()
+    folders = list(packages().values() if candidates is None else candidates)
+    extensions = [path for folder in standard for path in folder.glob("lib-dynload/*.so")]
+    extensions = [path for path in extensions if not path.name.startswith(_UNUSED)]
+    extensions += [path for folder in folders for path in folder.rglob("*.so*")]
+    needed = libraries.needed([program, *extensions])
+    shown = [program, *standard, *needed]
     if Path("/etc/ld.so.cache").is_file():
         shown.append(Path("/etc/ld.so.cache"))
-    shown = [path for path in dict.fromkeys(shown) if path.exists()]
-    return Interpreter(program, tuple(shown), hidden_below(shown))
+    return Interpreter(program, tuple(dict.fromkeys(shown)), tuple(needed), hidden_below(shown))
 
 
 def hidden_below(shown: Iterable[Path]) -> tuple[Path, ...]:
-    """The folders below `shown` ones that hold other packages, this project, what is on `sys.path`, set-id programs."""
+    """Return the folders below `shown` folders to hide: other packages, this project, `sys.path`, and `LEFT_OUT`."""
     folders = [path for path in shown if path.is_dir()]
     secret = {
         Path(entry).resolve()
         for entry in [*sys.path, *sysconfig.get_paths().values(), sys.prefix, os.getcwd()]
         if entry
     }
-    secret |= {INSIDE.parent.resolve(), Path.home().resolve()}
+    # Unlike `Path.home`, this does not fail for a user who has none. (The image's build runs this file by itself.)
+    secret |= {INSIDE.parent.resolve(), Path(os.path.expanduser("~")).resolve()}
     secret -= set(_standard_library())
     secret -= {folder / "lib-dynload" for folder in _standard_library()}
     for folder in folders:
-        for pattern in ("*-packages", "python3*/*-packages"):
+        for pattern in (*LEFT_OUT, "python3*/*-packages"):
             secret |= {found.resolve() for found in folder.glob(pattern)}
-        secret |= {program.parent for program in folder.glob("*/*") if _has_rights_of_another(program)}
     inside = (
         path for path in secret if path.is_dir() and any(path != at and path.is_relative_to(at) for at in folders)
     )
     hidden = {path for path in inside if path not in folders}
-    # Below a folder that looks empty there is nothing left to hide.
+    # A folder below a hidden one needs no hiding.
     return tuple(sorted(path for path in hidden if not any(above in hidden for above in path.parents)))
-
-
-def _has_rights_of_another(program: Path) -> bool:
-    try:
-        mode = program.lstat().st_mode
-    except OSError:
-        return False
-    return stat.S_ISREG(mode) and bool(mode & (stat.S_ISUID | stat.S_ISGID))
 
 
 def _standard_library() -> list[Path]:
@@ -131,21 +167,3 @@ def _standard_library() -> list[Path]:
         Path(sys.base_prefix, "lib", name),
     ]
     return list(dict.fromkeys(place.resolve() for place in places if place.is_dir()))
-
-
-def _own_shared_libraries() -> list[Path]:
-    """`libpython`, and for a Python that brings all its libraries along (conda, uv) the others too."""
-    prefix = Path(sys.base_prefix).resolve()
-    pattern = "libpython*.so*" if prefix in _SYSTEM else "*.so*"
-    return [path for folder in ("lib", "lib64") for path in sorted((prefix / folder).glob(pattern)) if path.is_file()]
-
-
-def _system_libraries() -> list[Path]:
-    """Where the dynamic linker finds the C library: Debian's folder for this machine, or all of /usr/lib."""
-    multiarch = str(sysconfig.get_config_var("MULTIARCH") or f"{os.uname().machine}-linux-gnu")
-    own = [Path("/usr/lib", multiarch), Path("/lib", multiarch)]
-    if any((folder / "libc.so.6").exists() for folder in own):
-        places = [*own, Path("/usr/lib64"), Path("/lib64")]
-    else:
-        places = [Path("/usr/lib64"), Path("/usr/lib"), Path("/lib64"), Path("/lib")]
-    return [place for place in places if place.is_dir() and place.resolve() == place]

@@ -1,4 +1,4 @@
-"""A sandbox kept ready: while one candidate is played, the next one's sandbox is started."""
+"""Starts the next candidate's sandbox in advance, while the current candidate is played."""
 
 import contextlib
 import queue
@@ -6,21 +6,21 @@ import threading
 from multiprocessing import util
 from typing import NamedTuple
 
-from sandbox.backends.base import Backend, Limits, Running, SandboxUnavailable
+from sandbox.backends.base import Backend, Limits, RunningSandbox, SandboxUnavailable
 
 _CLOSE_SECONDS = 30.0
 
 
 class _Ready(NamedTuple):
     limits: Limits
-    running: Running
+    running: RunningSandbox
 
 
-class WarmBackend:
-    """Another backend, with one sandbox started in advance. No candidate has been in it: it was told nothing yet."""
+class WarmBackend(Backend):
+    """A backend that keeps one sandbox of another backend started in advance; no candidate has been loaded in it."""
 
     def __init__(self, backend: Backend) -> None:
-        """Nothing is started before the first `launch`."""
+        """Wrap `backend`; nothing is started before the first `launch`."""
         self.name = backend.name
         self._backend = backend
         self._lock = threading.Lock()
@@ -30,12 +30,20 @@ class WarmBackend:
         # Runs at the end of job processes too, where `atexit` does not.
         util.Finalize(self, self.close, exitpriority=10)
 
-    def launch(self, limits: Limits) -> Running:
-        """The sandbox that is ready, or a new one; raises SandboxUnavailable."""
+    def why_not(self) -> str | None:
+        """Return the wrapped backend's reason."""
+        return self._backend.why_not()
+
+    def limits_are(self) -> str:
+        """Return the wrapped backend's limits."""
+        return self._backend.limits_are()
+
+    def launch(self, limits: Limits) -> RunningSandbox:
+        """Return the sandbox that is ready, or start one. Raises SandboxUnavailable."""
         with self._lock:
             ready = self._ready.pop() if self._ready else None
             if self._thread is None:
-                # One thread for good: a bubblewrap sandbox ends with the thread that started it.
+                # A single permanent thread: a bubblewrap sandbox ends with the thread that started it.
                 self._thread = threading.Thread(target=self._start_ahead, name="warm sandboxes", daemon=True)
                 self._thread.start()
         if ready is not None and (ready.limits != limits or not ready.running.alive):
@@ -46,7 +54,7 @@ class WarmBackend:
         return running
 
     def close(self) -> None:
-        """End what was started in advance. The backend can be used again."""
+        """End the sandbox that was started in advance, and close the wrapped backend. It can be used again."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:
@@ -62,7 +70,7 @@ class WarmBackend:
         while (limits := self._orders.get()) is not None:
             if self._ready:
                 continue
-            # Whatever is wrong is met again, and reported, by the launch that finds nothing ready.
+            # An error will occur again, and be reported, in the next `launch`.
             with contextlib.suppress(SandboxUnavailable, OSError):
                 ready = _Ready(limits, self._backend.launch(limits))
                 with self._lock:

@@ -1,42 +1,35 @@
-"""Our files for a sandbox, copied out once for each version and compiled: a sandbox starts in half the time.
+"""Copies the worker's files into the user's cache and compiles them, once per version, so that sandboxes start faster.
 
-They stand in the user's cache, in a folder named by their content and the Python that compiled them.
+The folder is named by the hash of their content and of the Python that compiled them.
 """
 
 import compileall
 import contextlib
 import functools
-import hashlib
-import os
 import py_compile
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
+from envdata.atomic import temporary_folder
+from envdata.cache import NoCache, cache_folder
 from sandbox.backends import payload
-
-
-def cache_folder(kind: str) -> Path:
-    """Where things of a kind are kept: in `$AUTOTTS_CACHE`, else `$XDG_CACHE_HOME/autotts`, else `~/.cache/autotts`."""
-    named, base = os.environ.get("AUTOTTS_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    folder = Path(named) if named else (Path(base) if base else Path.home() / ".cache") / "autotts"
-    return folder / kind
 
 
 @functools.cache
 def staged() -> Path | None:
-    """The folder with our compiled files; None where the cache cannot be written."""
+    """Return the folder with the compiled worker files; None where the cache cannot be written."""
     sources = {name: path.read_bytes() for name, path in payload.files().items()}
-    digest = hashlib.sha256(f"{sys.implementation.cache_tag} {sys.hexversion}".encode())
-    for name, data in sorted(sources.items()):
-        digest.update(f"{name} {len(data)}\n".encode() + data)
-    folder = cache_folder("worker") / digest.hexdigest()[:32]
+    version_hash = payload.content_hash(sources, f"{sys.implementation.cache_tag} {sys.hexversion}")
+    try:
+        folder = cache_folder("worker") / version_hash[:32]
+    except NoCache:
+        return None
     if _holds(folder, sources):
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as made:
+        with temporary_folder(folder.parent) as made:
             for name, data in sources.items():
                 path = Path(made, "worker", name)
                 path.parent.mkdir(parents=True, exist_ok=True)

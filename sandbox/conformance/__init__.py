@@ -1,4 +1,4 @@
-"""Hostile controllers, and what a sandbox must make of each: the same cases for every backend.
+"""Conformance suite: hostile controllers, and the results that every isolation backend must give for them.
 
-`autotts sandbox check` runs them, and so do the tests.
+`autotts sandbox check` and the tests run it.
 """

@@ -1,4 +1,4 @@
-"""What a case is: a controller that attacks, and how its episodes must end."""
+"""A conformance case: a controller that attacks, and the statuses with which its episodes must end."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from sandbox.backends.base import Limits
 from sandbox.status import Status
 
 
-class Group(StrEnum):
-    """What a case is about."""
+class CaseGroup(StrEnum):
+    """Groups of cases, by what they attack."""
 
     RESOURCES = "resources"
     OUTPUT = "output"
@@ -24,23 +24,23 @@ class Group(StrEnum):
 
 
 GUARANTEES = {
-    Group.RESOURCES: "Time, memory and processes are limited, and the limit is named",
-    Group.OUTPUT: "Floods, noise and forged frames end the candidate alone",
-    Group.SECRETS: "Nothing of the host can be read",
-    Group.NETWORK: "There is no network",
-    Group.INTEGRITY: "Nothing unrevealed is found, no cost or answer forged, nothing carried over",
-    Group.FILES: "No file can be written or executed",
-    Group.KERNEL: "The kernel and other processes are out of reach",
-    Group.FEEDBACK: "A candidate's text arrives quoted",
-    Group.LIFECYCLE: "A death from outside is no score, nothing is left, equal seeds give equal bytes",
+    CaseGroup.RESOURCES: "Time, memory and processes are limited, and the limit is named",
+    CaseGroup.OUTPUT: "Floods, noise and forged frames end the candidate alone",
+    CaseGroup.SECRETS: "Nothing of the host can be read",
+    CaseGroup.NETWORK: "There is no network",
+    CaseGroup.INTEGRITY: "Nothing unrevealed is found, no cost or answer forged, nothing carried over",
+    CaseGroup.FILES: "No file can be written or executed",
+    CaseGroup.KERNEL: "The kernel and other processes are out of reach",
+    CaseGroup.FEEDBACK: "A candidate's text arrives quoted",
+    CaseGroup.LIFECYCLE: "A death from outside is no score, nothing is left, equal seeds give equal bytes",
 }
-"""What the cases of each group prove together."""
+"""The guarantee that the cases of each group prove together."""
 
 QUICK = Limits(reply_seconds=1.0, repeat_seconds=20.0)
-"""For cases that hang: a timeout is waited for."""
+"""Limits for cases that run into a timeout."""
 
 PATIENT = Limits(reply_seconds=60.0)
-"""For all others: a machine that is busy must not make them time out."""
+"""Limits for all other cases: they must not time out on a busy machine."""
 
 PRELUDE = '''\
 from sandbox.tts import Answer, Controller, majority
@@ -83,42 +83,61 @@ class Hostile(Controller):
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the host saw of a played case."""
+class Observation:
+    """The host's results of a played case."""
 
     statuses: frozenset[Status]
-    """Over all episodes of all repeats."""
+    """Statuses of all episodes of all repeats."""
     whys: tuple[str, ...]
+    """Reasons of the failed episodes."""
     tokens: tuple[int, ...]
-    """Of each episode."""
+    """Tokens of each episode."""
     notes: tuple[str, ...]
+    """Notes in the traces."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One attack. It is written so that it ends as `expected` where every defence holds.
+    """One attack, written so that its episodes end as `expected` if every defence holds.
 
-    An attack that succeeds raises with LEAK in its message; that fails the case whatever is expected.
+    An attack that succeeds raises an error with LEAK in its message, which fails the case whatever is expected.
     """
 
     name: str
-    group: Group
+    group: CaseGroup
     source: str
     expected: tuple[Status, ...] = (Status.OK,)
     """Each episode must end as one of these."""
     limits: Limits = PATIENT
-    check: Callable[[Seen], str | None] | None = None
-    """Says what is wrong with what was seen beyond statuses; None if nothing is."""
+    check: Callable[[Observation], str | None] | None = None
+    """Returns what else is wrong with the observation, None if nothing is."""
     slow: bool = False
-    """Whether it takes seconds: a limit on time has to run out."""
+    """Whether it takes seconds, because a time limit has to run out."""
+    repeats: int = 3
+    """Number of workers that play it; the first few run concurrently, others after them."""
+
+
+def unquoted(observation: Observation) -> str | None:
+    """Return a message about a reason or note that is not one short printable line, None if all are."""
+    for text in (*observation.whys, *observation.notes):
+        if not text.isprintable() or len(text) > 600:
+            return f"text that is not quoted: {text[:100]!r}"
+    return None
 
 
 def attack(body: str, top: str = "") -> str:
-    """The source of a controller whose `solve` does `body`, after the statements `top` at import."""
+    """Return the source of a controller whose `solve` does `body`, after the statements `top` at import."""
     return PRELUDE + dedent(top) + SOLVER + indent(dedent(body).strip("\n"), " " * 8) + "\n        return None\n"
 
 
-def refusals(name: str, group: Group, imports: str, attempts: Sequence[str]) -> Case:
-    """A case in which each attempt, an expression, must raise."""
+def refusals(name: str, group: CaseGroup, imports: str, attempts: Sequence[str]) -> Case:
+    """Return a case in which each attempt, a Python expression, must raise.
+
+    Args:
+        name: Name of the case.
+        group: Its group.
+        imports: Names to import, after `import `.
+        attempts: The expressions.
+    """
     body = "\n".join(f"refused(lambda: {attempt})" for attempt in attempts)
     return Case(name, group, attack(body, f"import {imports}"))

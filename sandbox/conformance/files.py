@@ -1,7 +1,7 @@
-"""Group 6: writing, executing, and leaving something behind."""
+"""Group 6: writing files, executing programs, and leaving files behind."""
 
-from sandbox.conformance.case import Case, Group, attack, refusals
-from sandbox.conformance.searching import PLACES
+from sandbox.conformance.case import Case, CaseGroup, attack, refusals
+from sandbox.conformance.secret_search import PLACES
 
 _WRITABLE = (
     "/",
@@ -20,23 +20,23 @@ _WRITABLE = (
 
 CASES = [
     refusals(
-        "writing anywhere", Group.FILES, "os", [f"open({path + '/autotts-was-here'!r}, 'w')" for path in _WRITABLE]
+        "writing anywhere", CaseGroup.FILES, "os", [f"open({path + '/autotts-was-here'!r}, 'w')" for path in _WRITABLE]
     ),
     refusals(
         "files without names",
-        Group.FILES,
+        CaseGroup.FILES,
         "os",
         [f"os.open({path!r}, os.O_TMPFILE | os.O_RDWR)" for path in ("/", "/tmp", "/dev/shm")],
     ),
     refusals(
         "filling the temporary folder",
-        Group.FILES,
+        CaseGroup.FILES,
         "os",
         ["open(f'/tmp/full-{os.getpid()}', 'wb').write(b'x' * (1 << 27))"],
     ),
     refusals(
         "folders, links, pipes and devices",
-        Group.FILES,
+        CaseGroup.FILES,
         "os, stat",
         [
             "os.mkdir('/tmp/folder')",
@@ -49,7 +49,7 @@ CASES = [
     ),
     refusals(
         "changing what is there",
-        Group.FILES,
+        CaseGroup.FILES,
         "os",
         [
             "os.chmod(os.__file__, 0o777)",
@@ -66,7 +66,7 @@ CASES = [
     ),
     refusals(
         "executing",
-        Group.FILES,
+        CaseGroup.FILES,
         "os, sys",
         [
             "os.execv(sys.executable, [sys.executable, '-c', 'pass'])",
@@ -77,7 +77,7 @@ CASES = [
     ),
     Case(
         "programs with another user's rights",
-        Group.FILES,
+        CaseGroup.FILES,
         attack(
             """
             if episode._number:

@@ -1,38 +1,73 @@
-"""Group 5, first part: finding what was not revealed, and lying about costs and answers."""
+"""Group 5, first part: finding unrevealed data, and forging costs and answers."""
 
 from textwrap import dedent
 
-from sandbox.conformance.case import Case, Group, Seen, attack, refusals
-from sandbox.conformance.searching import SEARCH
+from sandbox.conformance.case import Case, CaseGroup, Observation, attack, refusals
+from sandbox.conformance.secret_search import SEARCH
 from sandbox.status import Status
 
 _CONTRACT, _FORGED = (Status.CONTRACT_ERROR,), (Status.PROTOCOL_ERROR,)
 
 
-def _as_it_is(seen: Seen) -> str | None:
+def _as_it_is(observation: Observation) -> str | None:
     return (
-        None if set(seen.tokens) <= {EXPECTED_TOKENS} else f"charged {sorted(set(seen.tokens))}, not {EXPECTED_TOKENS}"
+        None
+        if set(observation.tokens) <= {EXPECTED_TOKENS}
+        else f"charged {sorted(set(observation.tokens))}, not {EXPECTED_TOKENS}"
     )
 
 
 EXPECTED_TOKENS = 20
-"""What two branches of one interval cost in the grid of these cases."""
+"""Tokens of two branches of one interval in the grid of these cases."""
 
 
 def _returns(name: str, value: str, top: str = "") -> Case:
-    return Case(name, Group.INTEGRITY, attack(f"episode.branch(2)\nreturn {value}", top), _CONTRACT)
+    return Case(name, CaseGroup.INTEGRITY, attack(f"episode.branch(2)\nreturn {value}", top), _CONTRACT)
 
 
 def _charged(name: str, body: str, top: str = "") -> Case:
-    """A case after which each episode was charged for two branches of one interval, and no more or less."""
+    """Return a case whose episodes must each be charged for exactly two branches of one interval."""
     source = attack("opened = episode.branch(2)\n" + dedent(body), top)
-    return Case(name, Group.INTEGRITY, source, check=_as_it_is)
+    return Case(name, CaseGroup.INTEGRITY, source, check=_as_it_is)
 
+
+_GUESSING = """
+import hashlib, random
+
+TEXTS = @QUESTIONS@
+
+
+def guesses(beta):
+    for text in [*TEXTS, *(hashlib.sha256(text.encode()).hexdigest() for text in TEXTS)]:
+        for repeat in range(4):
+            for seed in range(3):
+                yield hashlib.sha256(f"{seed}\\n{text}\\n{repeat}\\n{beta!r}".encode()).digest()[:8]
+            said = repr((text, repeat, beta)).encode()
+            for key in (b"", bytes(32)):
+                yield hashlib.blake2b(said, key=key, digest_size=8).digest()
+
+
+"""
 
 CASES = [
     Case(
+        "a question known by its seed",
+        CaseGroup.INTEGRITY,
+        attack(
+            """
+            state = episode.rng.getstate()
+            for beta in (0.0, 1.0):
+                for guess in guesses(beta):
+                    if random.Random(int.from_bytes(guess, "big")).getstate() == state:
+                        raise RuntimeError("LEAK: the seed tells the question and the repeat")
+            episode.branch(2)
+            """,
+            _GUESSING,
+        ),
+    ),
+    Case(
         "search of all objects",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack(
             """
             opened = episode.branch(2)
@@ -45,7 +80,7 @@ CASES = [
     ),
     Case(
         "search of frames and modules",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack(
             """
             episode.branch(2)
@@ -61,7 +96,7 @@ CASES = [
     ),
     Case(
         "search of the memory around all objects",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack(
             """
             if episode._number:
@@ -89,7 +124,7 @@ CASES = [
     ),
     Case(
         "inspect",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack(
             """
             for one in (episode, episode._link, self, episode.branch(1)[0]):
@@ -101,13 +136,13 @@ CASES = [
     ),
     refusals(
         "import of the host's side",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         "importlib",
         [
             f"importlib.import_module({name!r})"
             for name in (
                 "sandbox.host",
-                "sandbox.serving",
+                "sandbox.frame_server",
                 "sandbox.evaluate",
                 "envdata.grid",
                 "envdata.episodes",
@@ -118,7 +153,7 @@ CASES = [
     ),
     Case(
         "question and answers are not shown",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack(
             """
             assert episode.question is None
@@ -148,16 +183,19 @@ CASES = [
             assert reply[0], f"LEAK: branch {index} was advanced"
         """,
     ),
-    Case(
+    _charged(
         "branch numbers that fit no integer",
-        Group.INTEGRITY,
-        attack("episode.branch(2)\nrefused(episode._link.call, episode._number, 2, True, 1, [10**30])"),
-        _FORGED,
+        """
+        refused(episode._link.call, episode._number, 2, True, 1, [10**30])
+        refused(episode._link.call, episode._number, 2, True, 2, [0, "1"])
+        for each in ([opened], "ab", [0, 1], None, 0, [opened[0], None]):
+            refused(episode.advance, each)
+        """,
     ),
     _charged("a branch that claims another number", "opened[0].index = 1\nrefused(episode.advance, opened)"),
     Case(
         "a finished branch is not charged again",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack(
             """
             opened = episode.branch(2)
@@ -170,6 +208,31 @@ CASES = [
                 assert reply[0] and reply[1] == before, "LEAK: charged again"
             """
         ),
+    ),
+    _charged(
+        "signals of the intervals reached alone",
+        """
+        assert [branch.signals["verifier"] for branch in opened] == [[1.0], [1.0]], "LEAK"
+        opened[0].depth = 3
+        assert opened[0].signals["verifier"] == [1.0], "LEAK: a value of an interval that was not paid for"
+        refused(opened[0].signals.__getitem__, "gold_answer")
+        """,
+    ),
+    *(
+        Case(
+            f"a read of signals {what}",
+            CaseGroup.INTEGRITY,
+            attack(f"episode.branch(2)\nlist(episode._link.read_signal(episode._number, {signal}, {wanted}))"),
+            _FORGED,
+        )
+        for what, signal, wanted in (
+            ("from a depth not reached", 0, [0, 2]),
+            ("from below the first depth", 0, [0, -1]),
+            ("of a branch not opened", 0, [2, 0]),
+            ("of one branch twice", 0, [0, 0, 0, 0]),
+            ("that do not exist", 1, [0, 0]),
+            ("with half an entry", 0, [0]),
+        )
     ),
     _returns(
         "an answer equal to everything",
@@ -191,13 +254,13 @@ CASES = [
     ),
     Case(
         "a label that was never revealed",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack("fake = Answer(40, True)\nepisode._labels.append(fake)\nreturn fake"),
         _FORGED,
     ),
     Case(
         "an action after the answer",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack(
             """
             if kept:
@@ -210,30 +273,30 @@ CASES = [
     ),
     Case(
         "an answer forged before a quiet exit",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack(
             "import os, struct\nos.write(3, struct.pack('<4I4i', 1, 0, 0, 0, 0, 6, 0, 0))\nos._exit(0)",
         ),
         _FORGED,
     ),
-    Case("a quiet exit at import", Group.INTEGRITY, attack("", "import os\nos._exit(0)"), _FORGED),
-    Case("an exit in solve", Group.INTEGRITY, attack("raise SystemExit(0)"), (Status.EXCEPTION,)),
-    Case("an interrupt in solve", Group.INTEGRITY, attack("raise KeyboardInterrupt"), (Status.EXCEPTION,)),
+    Case("a quiet exit at import", CaseGroup.INTEGRITY, attack("", "import os\nos._exit(0)"), _FORGED),
+    Case("an exit in solve", CaseGroup.INTEGRITY, attack("raise SystemExit(0)"), (Status.EXCEPTION,)),
+    Case("an interrupt in solve", CaseGroup.INTEGRITY, attack("raise KeyboardInterrupt"), (Status.EXCEPTION,)),
     Case(
         "a generator's end in solve",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack("import greenlet\nraise greenlet.GreenletExit"),
         (Status.EXCEPTION,),
     ),
     Case(
         "a jump to the worker's own stack",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack("import greenlet\ngreenlet.getcurrent().parent.switch(None)"),
         (Status.OK, Status.EXCEPTION, Status.PROTOCOL_ERROR, Status.CONTRACT_ERROR),
     ),
     Case(
         "the worker's modules replaced",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack(
             "return majority(branch.answer for branch in episode.branch(2))",
             """
@@ -249,7 +312,7 @@ CASES = [
     ),
     Case(
         "the API replaced",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack(
             "opened = episode.branch(2)",
             """
@@ -261,16 +324,16 @@ CASES = [
         ),
         check=_as_it_is,
     ),
-    Case("no controller", Group.INTEGRITY, "x = 1\n", _CONTRACT),
+    Case("no controller", CaseGroup.INTEGRITY, "x = 1\n", _CONTRACT),
     Case(
         "two controllers",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack("") + "\nclass Other(Controller):\n    schedule = solve = None\n",
         _CONTRACT,
     ),
     Case(
         "a metaclass that lies",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         attack(
             "",
             """

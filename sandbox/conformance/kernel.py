@@ -1,6 +1,6 @@
 """Group 7: system calls, signals, limits and users."""
 
-from sandbox.conformance.case import Case, Group, attack, refusals
+from sandbox.conformance.case import Case, CaseGroup, attack, refusals
 
 _CALLS = {
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kill": (62, 129),
@@ -14,12 +14,12 @@ _CALLS = {
     "clone3": (435, 435), "openat2": (437, 437), "execve": (59, 221), "inotify_init1": (294, 26), "fanotify_init": (300, 262),
     "mincore": (27, 232), "membarrier": (324, 283), "setrlimit": (160, 164), "sethostname": (170, 161), "ioctl": (16, 29),
 }  # fmt: skip
-"""System calls by their numbers on x86-64 and aarch64: none may do anything."""
+"""System calls with their numbers on x86-64 and aarch64; all must be refused."""
 
 CASES = [
     Case(
         "system calls made directly",
-        Group.KERNEL,
+        CaseGroup.KERNEL,
         attack(
             """
             libc = ctypes.CDLL(None, use_errno=True)
@@ -34,7 +34,7 @@ CASES = [
     ),
     refusals(
         "signals to others",
-        Group.KERNEL,
+        CaseGroup.KERNEL,
         "os, signal",
         [
             "os.kill(-1, signal.SIGKILL)",
@@ -48,7 +48,7 @@ CASES = [
     ),
     refusals(
         "memory of the zygote",
-        Group.KERNEL,
+        CaseGroup.KERNEL,
         "os",
         [
             "open(f'/proc/{os.getppid()}/mem', 'rb')",
@@ -58,7 +58,7 @@ CASES = [
     ),
     refusals(
         "raising limits",
-        Group.KERNEL,
+        CaseGroup.KERNEL,
         "resource",
         [
             f"resource.setrlimit(resource.RLIMIT_{name}, (-1, -1))"
@@ -67,7 +67,7 @@ CASES = [
     ),
     Case(
         "limits that are in force",
-        Group.KERNEL,
+        CaseGroup.KERNEL,
         attack(
             """
             for name, most in {"AS": 1 << 30, "CPU": 1000, "FSIZE": 0, "NOFILE": 64, "CORE": 0, "NPROC": 0}.items():
@@ -79,7 +79,7 @@ CASES = [
     ),
     refusals(
         "settings of the kernel",
-        Group.KERNEL,
+        CaseGroup.KERNEL,
         "os",
         [
             f"open({path!r}, 'w')"
@@ -96,12 +96,12 @@ CASES = [
     ),
     Case(
         "nobody's user",
-        Group.KERNEL,
+        CaseGroup.KERNEL,
         attack(
             "assert os.getuid() == os.geteuid() == 65534 and os.getgid() == os.getegid() == 65534, 'LEAK'", "import os"
         ),
     ),
     refusals(
-        "becoming another user", Group.KERNEL, "os", ["os.setuid(0)", "os.setresuid(0, 0, 0)", "os.setgroups([0])"]
+        "becoming another user", CaseGroup.KERNEL, "os", ["os.setuid(0)", "os.setresuid(0, 0, 0)", "os.setgroups([0])"]
     ),
 ]

@@ -1,6 +1,7 @@
-"""Group 9: beginnings and ends. Trials rather than cases: what is tried is the host's side, and the engine's.
+"""Group 9: start and end of sandboxes: kills from outside, dead hosts and engines, clean-up, determinism.
 
-Each says what is wrong, nothing if all is well. They work with the backend alone, as a user's run does.
+These cases test the host's side and the engine's, with the backend alone, as a user's run does. Each returns what is
+wrong, empty if nothing is.
 """
 
 import contextlib
@@ -19,34 +20,35 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.backends import cgroups, docker
-from sandbox.backends.base import Backend, Limits, Running, SandboxUnavailable
+from sandbox.backends.base import Backend, Limits, RunningSandbox, SandboxUnavailable
 from sandbox.backends.local import LocalRunning
-from sandbox.backends.ownership import owner
+from sandbox.backends.ownership import boot, namespace, owner
 from sandbox.candidate import Candidate
-from sandbox.conformance.case import Group, attack
-from sandbox.conformance.targets import World
-from sandbox.conformance.try_out import HONEST, fingerprint, play
+from sandbox.conformance.case import CaseGroup, attack
+from sandbox.conformance.playing import HONEST, fingerprint, play
+from sandbox.conformance.targets import Targets
 from sandbox.host import InfrastructureError
+from sandbox.run_secret import new_secret
 
-PATIENT = Limits(reply_seconds=300.0, repeat_seconds=900.0, start_seconds=300.0)
-"""A hundred sandboxes share this machine's processors."""
+CROWDED = Limits(reply_seconds=300.0, repeat_seconds=900.0, start_seconds=300.0)
+"""Limits where `MANY` sandboxes share this machine's processors."""
 
 MANY = 100
 
 _SECONDS = 60.0
-"""How long what has to end may take to be gone."""
+"""Seconds that processes and containers may take to end."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Something that is tried with a backend."""
+class LifecycleCase:
+    """A case about the start or end of sandboxes."""
 
     name: str
-    run: Callable[[Backend, World], str]
-    """Says what is wrong; empty if nothing is."""
+    run: Callable[[Backend, Targets], str]
+    """Returns what is wrong; empty if nothing is."""
     only: str = ""
-    """The one backend that it is about, if it is about one."""
-    group: Group = Group.LIFECYCLE
+    """Name of the only backend that it applies to; empty for all."""
+    group: CaseGroup = CaseGroup.LIFECYCLE
     slow: bool = True
 
 
@@ -79,51 +81,54 @@ HOSTILE = (
 )
 
 
-def _same_bytes(backend: Backend, targets: World) -> str:
-    first, second = (fingerprint(play(backend, RANDOM, targets.grid, PATIENT)) for _ in range(2))
-    return "" if first == second else "the same seed gave other results"
+def _same_bytes(backend: Backend, targets: Targets) -> str:
+    secret = new_secret()
+    first, second = (fingerprint(play(backend, RANDOM, targets.grid, CROWDED, secret=secret)) for _ in range(2))
+    return "" if first == second else "the same seed and secret gave other results"
 
 
-def _many_at_once(backend: Backend, targets: World) -> str:
-    alone = fingerprint(play(backend, HONEST, targets.grid, PATIENT))
+def _many_at_once(backend: Backend, targets: Targets) -> str:
+    backend.close()
+    # Sandboxes that others in this process keep ready, such as an evaluator's.
+    before = _own_sandboxes(backend)
+    alone = fingerprint(play(backend, HONEST, targets.grid, CROWDED))
 
     def one(number: int) -> bool:
         if number % 4 == 3:
-            play(backend, Candidate("hostile", HOSTILE[number // 4 % len(HOSTILE)]), targets.grid, PATIENT)
+            play(backend, Candidate("hostile", HOSTILE[number // 4 % len(HOSTILE)]), targets.grid, CROWDED)
             return True
-        return fingerprint(play(backend, HONEST, targets.grid, PATIENT)) == alone
+        return fingerprint(play(backend, HONEST, targets.grid, CROWDED)) == alone
 
     with ThreadPoolExecutor(MANY) as pool:
         wrong = [number for number, same in enumerate(pool.map(one, range(MANY))) if not same]
     if wrong:
         return f"{len(wrong)} of {MANY} at a time did not score as alone"
-    return _left_behind(backend)
-
-
-def _left_behind(backend: Backend) -> str:
     backend.close()
+    if _within(_SECONDS, lambda: _own_sandboxes(backend) <= before):
+        return ""
+    return f"{len(_own_sandboxes(backend) - before)} containers or control groups are left"
+
+
+def _own_sandboxes(backend: Backend) -> set[str]:
+    """Return the containers, or the control groups, of this process's sandboxes."""
     if backend.name == "docker":
-        client = docker.connect()
-        gone = _within(_SECONDS, lambda: not docker.own_containers(client))
-        return "" if gone else f"{len(docker.own_containers(client))} containers are left"
+        return set(docker.own_containers(docker.connect()))
     place = cgroups.here()
-    if not isinstance(place, cgroups.NoGroups):
-        groups = list(place.parents["pids"].glob(f"autotts-{os.getpid()}-*"))
-        if groups:
-            return f"{len(groups)} control groups are left"
-    return ""
+    if isinstance(place, cgroups.NoGroups):
+        return set()
+    return {str(path) for path in place.parents["pids"].glob(f"{cgroups.own_prefix()}*")}
 
 
-class _Shot:
-    """A backend whose first sandboxes are killed while they work, by somebody else."""
+class _KillingBackend(Backend):
+    """A backend whose first `kills` sandboxes are killed from outside while they work."""
 
-    def __init__(self, backend: Backend, shots: int) -> None:
-        self.name, self._backend, self._shots = backend.name, backend, shots
+    def __init__(self, backend: Backend, kills: int) -> None:
+        self.name, self._backend, self._kills = backend.name, backend, kills
 
-    def launch(self, limits: Limits) -> Running:
+    def launch(self, limits: Limits) -> RunningSandbox:
         running = self._backend.launch(limits)
-        if self._shots:
-            self._shots -= 1
+        if self._kills:
+            self._kills -= 1
             threading.Timer(0.7, _kill_from_outside, (running,)).start()
         return running
 
@@ -131,9 +136,9 @@ class _Shot:
         self._backend.close()
 
 
-def _kill_from_outside(running: Running) -> None:
+def _kill_from_outside(running: RunningSandbox) -> None:
     if isinstance(running, LocalRunning):
-        # The whole family: what a busy machine has only just started does not end with its parent yet.
+        # All descendants: on a busy machine a process that has just started does not yet end with its parent.
         for pid in (running.pid, *_descendants(running.pid)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -143,28 +148,28 @@ def _kill_from_outside(running: Running) -> None:
             docker.connect().api.kill(container.id, "SIGKILL")
 
 
-def _killed_once(backend: Backend, targets: World) -> str:
-    alone = fingerprint(play(backend, SLOW, targets.grid, PATIENT))
-    shot = fingerprint(play(_Shot(backend, 1), SLOW, targets.grid, PATIENT))
-    return "" if shot == alone else "a sandbox that was killed from outside changed the score"
+def _killed_once(backend: Backend, targets: Targets) -> str:
+    alone = fingerprint(play(backend, SLOW, targets.grid, CROWDED))
+    killed = fingerprint(play(_KillingBackend(backend, 1), SLOW, targets.grid, CROWDED))
+    return "" if killed == alone else "a sandbox that was killed from outside changed the score"
 
 
-def _killed_always(backend: Backend, targets: World) -> str:
+def _killed_always(backend: Backend, targets: Targets) -> str:
     try:
-        play(_Shot(backend, 1000), Candidate("slow", SLOW.source.replace("0.4", "3")), targets.grid, PATIENT)
+        play(_KillingBackend(backend, 1000), Candidate("slow", SLOW.source.replace("0.4", "3")), targets.grid, CROWDED)
     except (InfrastructureError, SandboxUnavailable):
         return ""
     return "a candidate was scored although its sandbox was killed every time"
 
 
-def _host_ends(how: signal.Signals) -> Callable[[Backend, World], str]:
-    def run(backend: Backend, targets: World) -> str:
+def _host_ends(how: signal.Signals) -> Callable[[Backend, Targets], str]:
+    def run(backend: Backend, targets: Targets) -> str:
         script = (
             "from envdata.grid import Grid\n"
             "from sandbox.backends.base import Limits\n"
             "from sandbox.backends.choose import make_backend\n"
             "from sandbox.candidate import Candidate\n"
-            "from sandbox.conformance.try_out import play\n"
+            "from sandbox.conformance.playing import play\n"
             f"backend = make_backend({backend.name!r})\n"
             f"grid = Grid.load({targets.grid.name!r})\n"
             f"play(backend, Candidate('loop', {LOOP.source!r}), grid, Limits(reply_seconds=900, repeat_seconds=900))\n"
@@ -193,7 +198,7 @@ def _engine(backend: Backend) -> bool:
 
 
 def _running(name: str, pid: int) -> list[str]:
-    """What runs on behalf of a process: its descendants, or its containers."""
+    """Return the process ids of a process's descendants, or the ids of its containers."""
     if name != "docker":
         return [str(one) for one in _descendants(pid)]
     found = docker.connect().api.containers(filters={"label": docker.LABEL})
@@ -224,32 +229,47 @@ def _within(seconds: float, done: Callable[[], bool]) -> bool:
     return is_done
 
 
-def _sweep(backend: Backend, targets: World) -> str:
-    """What a process that is no more left behind is removed; what a living one has is not."""
+def _sweep(backend: Backend, targets: Targets) -> str:
+    """Test that a sweep removes what an ended process left, and nothing of a living or unseen process."""
     del targets
+    if not namespace():
+        return ""  # no process's end can be seen, and nothing is swept
     if _engine(backend):
         return _sweep_containers()
     place = cgroups.here()
     if isinstance(place, cgroups.NoGroups):
-        return ""  # then nothing can be left: processes end with their namespace
-    dead = [parent / "autotts-4194305-1-0" for parent in set(place.parents.values())]
-    for folder in dead:
+        return ""  # nothing can be left: processes end with their namespace
+    names = [f"autotts.{namespace()}.4194305.1.0", f"autotts.1.4194305.1.{os.getpid()}"]
+    ended, unseen = ([parent / name for parent in set(place.parents.values())] for name in names)
+    for folder in ended + unseen:
         folder.mkdir(exist_ok=True)
-    running = backend.launch(PATIENT)
+    running = backend.launch(CROWDED)
     try:
         place.sweep()
-        kept = list(place.parents["pids"].glob(f"autotts-{os.getpid()}-*"))
+        kept = list(place.parents["pids"].glob(f"{cgroups.own_prefix()}*"))
+        foreign = [folder for folder in unseen if folder.exists()]
     finally:
         running.kill()
-    if any(folder.exists() for folder in dead):
-        return "a control group of a process that is no more is left"
+        for folder in unseen:
+            with contextlib.suppress(FileNotFoundError):
+                folder.rmdir()
+    if any(folder.exists() for folder in ended):
+        return "a control group of a process that has ended is left"
+    if len(foreign) < len(unseen):
+        return "a control group of another PID namespace was removed"
     return "" if kept else "the control group of a living process was removed"
 
 
 def _sweep_containers() -> str:
     client = docker.connect()
-    boot = owner().partition(":")[0]
-    owners = {f"{boot}:4194305:1": True, f"{boot}:{os.getpid()}:1": True, owner(): False, "elsewhere:1:1": False}
+    here = f"{boot()}:{namespace()}"
+    owners = {
+        f"{here}:4194305:1": True,
+        f"{here}:{os.getpid()}:1": True,
+        owner(): False,
+        f"{boot()}:1:4194305:1": False,
+        f"elsewhere:{namespace()}:4194305:1": False,
+    }
     made = {}
     try:
         for who in owners:
@@ -265,8 +285,8 @@ def _sweep_containers() -> str:
                 client.api.remove_container(container, force=True)
 
 
-class _Wire:
-    """A socket in front of the engine's: when it is cut, the engine is gone as far as its client can tell."""
+class _EngineProxy:
+    """A socket that forwards to the engine's; after `cut`, the engine is unreachable for its client."""
 
     def __init__(self, path: Path, engine: str) -> None:
         self._engine = engine
@@ -300,43 +320,44 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def _engine_dies(backend: Backend, targets: World) -> str:
+def _engine_dies(backend: Backend, targets: Targets) -> str:
     engine = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     if not engine.startswith("unix://"):
         return ""  # a remote engine is cut off in the same way, by other means
     slow = Candidate("slow", SLOW.source.replace("0.4", "3.0"))
     client = docker.connect()
+    others = set(docker.own_containers(client))
     with tempfile.TemporaryDirectory(prefix="autotts-wire-") as folder:
-        wire = _Wire(Path(folder, "s"), engine.removeprefix("unix://"))
+        proxy = _EngineProxy(Path(folder, "s"), engine.removeprefix("unix://"))
         before = os.environ.get("DOCKER_HOST")
         os.environ["DOCKER_HOST"] = f"unix://{folder}/s"
-        timer = threading.Timer(3.0, wire.cut)
+        timer = threading.Timer(3.0, proxy.cut)
         timer.start()
         try:
-            play(type(backend)(), slow, targets.grid, PATIENT)
+            play(type(backend)(), slow, targets.grid, CROWDED)
         except (InfrastructureError, SandboxUnavailable):
             pass
         else:
             return "a candidate was scored although the engine was gone"
         finally:
             timer.join()
-            wire.cut()
+            proxy.cut()
             if before is None:
                 del os.environ["DOCKER_HOST"]
             else:
                 os.environ["DOCKER_HOST"] = before
-    if _within(_SECONDS, lambda: not docker.own_containers(client)):
+    if _within(_SECONDS, lambda: others.issuperset(docker.own_containers(client))):
         return ""
     return "a container outlives its connection"
 
 
-TRIALS = (
-    Trial("the same seed twice", _same_bytes, slow=False),
-    Trial(f"{MANY} candidates at a time", _many_at_once),
-    Trial("killed from outside", _killed_once),
-    Trial("killed from outside every time", _killed_always),
-    Trial("Ctrl-C", _host_ends(signal.SIGINT)),
-    Trial("the host is killed", _host_ends(signal.SIGKILL)),
-    Trial("the sweep of what was left", _sweep, slow=False),
-    Trial("the engine is gone", _engine_dies, only="docker"),
+LIFECYCLE_CASES = (
+    LifecycleCase("the same seed twice", _same_bytes, slow=False),
+    LifecycleCase(f"{MANY} candidates at a time", _many_at_once),
+    LifecycleCase("killed from outside", _killed_once),
+    LifecycleCase("killed from outside every time", _killed_always),
+    LifecycleCase("Ctrl-C", _host_ends(signal.SIGINT)),
+    LifecycleCase("the host is killed", _host_ends(signal.SIGKILL)),
+    LifecycleCase("the sweep of what was left", _sweep, slow=False),
+    LifecycleCase("the engine is gone", _engine_dies, only="docker"),
 )

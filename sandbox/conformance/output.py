@@ -1,9 +1,8 @@
-"""Group 2: floods, noise, and frames that no worker sends. Descriptor 3 is a worker's channel to the host."""
+"""Group 2: floods of output, noise, and forged frames. Descriptor 3 is a worker's channel to the host."""
 
 import re
 
-from sandbox.backends.base import Limits
-from sandbox.conformance.case import Case, Group, Seen, attack
+from sandbox.conformance.case import QUICK, Case, CaseGroup, Observation, attack, unquoted
 from sandbox.status import Status
 
 _FLOOD, _FORGED, _OK = (Status.OUTPUT_LIMIT,), (Status.PROTOCOL_ERROR,), (Status.OK,)
@@ -12,23 +11,16 @@ _TOP = "import json, os, struct\nHEAD = struct.Struct('<4I')\n"
 
 
 def _case(name: str, body: str, expected: tuple[Status, ...], top: str = "") -> Case:
-    return Case(name, Group.OUTPUT, attack(body, _TOP + top), expected)
+    return Case(name, CaseGroup.OUTPUT, attack(body, _TOP + top), expected)
 
 
-def _is_quoted(seen: Seen) -> str | None:
-    for why in seen.whys:
-        if len(why) > 600 or not why.isprintable():
-            return f"text that is not quoted: {why[:100]!r}"
-    return None
-
-
-def _no_escape(seen: Seen) -> str | None:
-    bad = [note for note in seen.notes if re.search(r"[\x00-\x1f\x7f-\x9f‎‏‪-‮⁦-⁩]", note)]
+def _no_escape(observation: Observation) -> str | None:
+    bad = [note for note in observation.notes if re.search(r"[\x00-\x1f\x7f-\x9f‎‏‪-‮⁦-⁩]", note)]
     return f"a note that is not quoted: {bad[0]!r}" if bad else None
 
 
-def _few_notes(seen: Seen) -> str | None:
-    return f"{len(seen.notes)} notes were kept" if len(seen.notes) > 3 * 1000 else None
+def _few_notes(observation: Observation) -> str | None:
+    return f"{len(observation.notes)} notes were kept" if len(observation.notes) > 3 * 1000 else None
 
 
 CASES = [
@@ -110,14 +102,37 @@ CASES = [
     _case("the channel closed", "os.close(3)\nimport time\ntime.sleep(0.1)\nos._exit(0)", _FORGED),
     Case(
         "a flood of notes",
-        Group.OUTPUT,
+        CaseGroup.OUTPUT,
         attack("while True:\n    episode.note('x' * 200)"),
-        (Status.PROTOCOL_ERROR, Status.OUT_OF_MEMORY),
-        Limits(memory_mb=96, reply_seconds=60),
+        (Status.TIMEOUT,),
+        QUICK,
+        slow=True,
+    ),
+    _case(
+        "a frame of 16 MB of notes",
+        """
+        notes = (1 << 24) // 16 - 2
+        frame = HEAD.pack(notes + 1, 0, 0, 0) + struct.pack('<4i', 0, 7, 0, 0) * notes + struct.pack('<4i', 0, 2, 1, 0)
+        view = memoryview(frame)
+        while view:
+            view = view[os.write(3, view):]
+        os.read(3, 1)
+        """,
+        _FORGED,
+    ),
+    _case(
+        "as many branches as a number can say",
+        """
+        for action in (1, 9):
+            os.write(3, HEAD.pack(1, 0, 0, 0) + struct.pack('<4i', episode._number, action, 1, 2**31 - 1))
+            if len(os.read(3, 4096)) > 100:
+                raise RuntimeError("LEAK: more than a refusal came back")
+        """,
+        _OK,
     ),
     Case(
         "a flood of notes, frame by frame",
-        Group.OUTPUT,
+        CaseGroup.OUTPUT,
         attack(
             """
             for _ in range(15):
@@ -130,16 +145,16 @@ CASES = [
     ),
     Case(
         "notes with escapes",
-        Group.OUTPUT,
+        CaseGroup.OUTPUT,
         attack(r"episode.note('\x1b[31mred\x00 ' + chr(0x202e) + 'reversed')"),
         check=_no_escape,
     ),
     Case(
         "an exception with a long text of escapes",
-        Group.OUTPUT,
+        CaseGroup.OUTPUT,
         attack(r"raise ValueError('\x1b]0;title\x07\x00' + chr(0x202e) + 'x' * 10_000_000)"),
         (Status.EXCEPTION,),
-        check=_is_quoted,
+        check=unquoted,
     ),
     _case(
         "an exception that cannot be printed",
@@ -148,11 +163,14 @@ CASES = [
     ),
     Case(
         "a schedule that is not a number",
-        Group.OUTPUT,
+        CaseGroup.OUTPUT,
         attack("").replace("2}", "float('nan')}"),
         (Status.CONTRACT_ERROR,),
     ),
     Case(
-        "a schedule that is infinite", Group.OUTPUT, attack("").replace("2}", "float('inf')}"), (Status.CONTRACT_ERROR,)
+        "a schedule that is infinite",
+        CaseGroup.OUTPUT,
+        attack("").replace("2}", "float('inf')}"),
+        (Status.CONTRACT_ERROR,),
     ),
 ]

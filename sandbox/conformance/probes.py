@@ -1,9 +1,9 @@
-"""Cases for single defences: each needs one thing that no other case asks for alone.
+"""Cases that test single defences: each attacks what one defence prevents.
 
-They are part of the suite, and `proofs` shows with them what each defence is good for.
+They are part of the suite, and `proofs` uses them to show the effect of each defence.
 """
 
-from sandbox.conformance.case import Case, Group, attack, refusals
+from sandbox.conformance.case import Case, CaseGroup, attack, refusals
 from sandbox.status import Status
 
 _MEMORY = (Status.OUT_OF_MEMORY,)
@@ -11,7 +11,7 @@ _MEMORY = (Status.OUT_OF_MEMORY,)
 CASES = [
     Case(
         "more processes than a sandbox may have",
-        Group.RESOURCES,
+        CaseGroup.RESOURCES,
         attack(
             """
             children = []
@@ -35,13 +35,13 @@ CASES = [
     ),
     Case(
         "memory that is used, beyond a sandbox's",
-        Group.RESOURCES,
+        CaseGroup.RESOURCES,
         attack("if not kept:\n    kept.append(b'x' * (700 << 20))", "kept = []"),
         _MEMORY,
     ),
     Case(
         "more open files than a sandbox may have",
-        Group.RESOURCES,
+        CaseGroup.RESOURCES,
         attack(
             """
             opened = []
@@ -59,65 +59,65 @@ CASES = [
     ),
     Case(
         "core files",
-        Group.RESOURCES,
+        CaseGroup.RESOURCES,
         attack("assert resource.getrlimit(resource.RLIMIT_CORE)[1] == 0, 'LEAK: cores are written'", "import resource"),
     ),
     refusals(
         "a message queue of the host",
-        Group.INTEGRITY,
+        CaseGroup.INTEGRITY,
         "ctypes; libc = ctypes.CDLL(None)",
         ["denied_is_error(libc.msgget(@QUEUE@, 0))"],
     ),
-    refusals("files in shared memory", Group.INTEGRITY, "os", ["open('/dev/shm/autotts-was-here', 'w')"]),
+    refusals("files in shared memory", CaseGroup.INTEGRITY, "os", ["open('/dev/shm/autotts-was-here', 'w')"]),
     Case(
         "the host's name",
-        Group.SECRETS,
+        CaseGroup.SECRETS,
         attack("assert os.uname().nodename in ('sandbox', ''), f'LEAK: {os.uname().nodename}'", "import os"),
     ),
     Case(
         "the host's control groups",
-        Group.SECRETS,
+        CaseGroup.SECRETS,
         attack(
             """
             try:
                 said = open("/proc/self/cgroup").read()
             except OSError:
                 return None
-            assert "autotts-" not in said and "docker" not in said and "libpod" not in said, f"LEAK: {said}"
+            assert "autotts" not in said and "docker" not in said and "libpod" not in said, f"LEAK: {said}"
             """,
         ),
     ),
     refusals(
         "folders of other packages",
-        Group.SECRETS,
+        CaseGroup.SECRETS,
         "os",
         ["[name for folder in @HIDDEN@ for name in os.listdir(folder)] or 1 / 0"],
     ),
-    refusals("a process of the host", Group.KERNEL, "os", ["os.kill(@PROCESS@, 0)"]),
+    refusals("a process of the host", CaseGroup.KERNEL, "os", ["os.kill(@PROCESS@, 0)"]),
     refusals(
         "powers of root",
-        Group.KERNEL,
+        CaseGroup.KERNEL,
         "ctypes, os; libc = ctypes.CDLL(None)",
         ["os.chroot('/')", "denied_is_error(libc.setgroups(1, (ctypes.c_uint * 1)(12345)))"],
     ),
     refusals(
         "a user namespace",
-        Group.KERNEL,
+        CaseGroup.KERNEL,
         "ctypes; libc = ctypes.CDLL(None)",
         ["denied_is_error(libc.unshare(0x10000000))"],
     ),
     Case(
         "no new privileges",
-        Group.KERNEL,
+        CaseGroup.KERNEL,
         attack(
             "assert libc.prctl(39, 0, 0, 0, 0) != 0, 'LEAK: programs may give new privileges'",
             "import ctypes\nlibc = ctypes.CDLL(None)",
         ),
     ),
-    refusals("a file in the tree", Group.FILES, "os", ["open('/autotts-was-here', 'w')"]),
+    refusals("a file in the tree", CaseGroup.FILES, "os", ["open('/autotts-was-here', 'w')"]),
     refusals(
         "a program in the temporary folder",
-        Group.FILES,
+        CaseGroup.FILES,
         "mmap, os",
         [
             "(open('/tmp/program', 'wb').write(b'x' * 4096),"
@@ -126,7 +126,7 @@ CASES = [
     ),
     refusals(
         "a device in the temporary folder",
-        Group.FILES,
+        CaseGroup.FILES,
         "os, stat",
         [
             "(os.path.exists('/tmp/device') or os.mknod('/tmp/device', 0o666 | stat.S_IFCHR, os.makedev(1, 3)),"
@@ -135,7 +135,7 @@ CASES = [
     ),
     refusals(
         "a program with another user's rights in the temporary folder",
-        Group.FILES,
+        CaseGroup.FILES,
         "ctypes, os; libc = ctypes.CDLL(None)",
         ["os.statvfs('/tmp').f_flag & os.ST_NOSUID and 1 / 0"],
     ),

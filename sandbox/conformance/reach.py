@@ -1,20 +1,20 @@
-"""Groups 3 and 4: what is the host's and a secret, and the network.
+"""Groups 3 and 4: reading secrets of the host, and using the network.
 
-Words in capitals between @ are filled in before a case is run: paths and a port of this machine (`targets.World`).
+Words in capitals between @ are replaced before a case is run, by paths and a port of this machine (`targets.Targets`).
 """
 
-from sandbox.conformance.case import Case, Group, attack, refusals
-from sandbox.conformance.searching import PLACES, SEARCH
+from sandbox.conformance.case import Case, CaseGroup, attack, refusals
+from sandbox.conformance.secret_search import PLACES, SEARCH
 
 _PATHS = ("@REPOSITORY@", "@HOME@", "@GRID@", "@CACHE@", "@REPOSITORY@/.git", "@HOME@/.ssh", "/root/.ssh", "/home")
 
 _SECRETS = [
     Case(
         "environment",
-        Group.SECRETS,
+        CaseGroup.SECRETS,
         attack(
             """
-            known = {"PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "LANG", "LC_CTYPE", "PWD", "PATH", "HOME", "HOSTNAME", "TERM", "container",
+            known = {"PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "LANG", "LC_CTYPE", "PWD", "PATH", "HOME", "HOSTNAME", "TERM", "container",
                      "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"}
             assert set(os.environ) <= known, f"LEAK: {sorted(set(os.environ) - known)}"
             assert "@CANARY@" not in str(os.environ), "LEAK"
@@ -24,7 +24,7 @@ _SECRETS = [
     ),
     refusals(
         "processes' environments",
-        Group.SECRETS,
+        CaseGroup.SECRETS,
         "os",
         [
             f"open('/proc/{pid}/{name}', 'rb').read()"
@@ -34,19 +34,19 @@ _SECRETS = [
     ),
     refusals(
         "folders of the host",
-        Group.SECRETS,
+        CaseGroup.SECRETS,
         "os",
         [f"os.listdir({path!r}) or 1 / 0" for path in _PATHS],
     ),
     refusals(
         "files of the host",
-        Group.SECRETS,
+        CaseGroup.SECRETS,
         "os",
         [f"open({path!r}, 'rb').read(1)" for path in ("@GRID@", "@SECRET@", "/etc/passwd", "/etc/hostname", "@THIS@")],
     ),
     refusals(
         "sockets of the engine and the system",
-        Group.SECRETS,
+        CaseGroup.SECRETS,
         "os, socket",
         [
             f"socket.socket(socket.AF_UNIX).connect({path!r})"
@@ -60,7 +60,7 @@ _SECRETS = [
     ),
     Case(
         "search of all files",
-        Group.SECRETS,
+        CaseGroup.SECRETS,
         attack(
             """
             if episode._number:
@@ -91,7 +91,7 @@ _SECRETS = [
 _NETWORK = [
     refusals(
         name,
-        Group.NETWORK,
+        CaseGroup.NETWORK,
         "socket",
         attempts,
     )

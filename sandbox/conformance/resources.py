@@ -1,14 +1,16 @@
-"""Group 1: using more than there is. The limit that is hit must be told apart from the others."""
+"""Group 1: exceeding limits on time, memory and processes. The status must name the limit that was exceeded."""
 
 from collections.abc import Callable
 
 from sandbox.backends.base import Limits
-from sandbox.conformance.case import PATIENT, QUICK, Case, Group, Seen, attack
+from sandbox.conformance.case import PATIENT, QUICK, Case, CaseGroup, Observation, attack
 from sandbox.status import Status
 
 _TIME, _MEMORY = (Status.TIMEOUT,), (Status.OUT_OF_MEMORY,)
 
-_SMALL = Limits(memory_mb=96, reply_seconds=60)
+_SMALL = Limits(memory_mb=96, reply_seconds=60, source_bytes=1 << 20)
+_LONG = Limits(reply_seconds=60, source_bytes=1 << 20)
+"""Limits for cases whose source is longer than a candidate's may be."""
 
 
 def _case(
@@ -16,21 +18,34 @@ def _case(
     source: str,
     expected: tuple[Status, ...] = (Status.OK,),
     limits: Limits | None = None,
-    check: Callable[[Seen], str | None] | None = None,
+    check: Callable[[Observation], str | None] | None = None,
 ) -> Case:
     if limits is None:
         limits = _SMALL if expected == _MEMORY else QUICK if Status.TIMEOUT in expected else PATIENT
-    slow = Status.TIMEOUT in expected and len(expected) == 1
-    return Case(name, Group.RESOURCES, source, expected, limits, check, slow)
+    return Case(name, CaseGroup.RESOURCES, source, expected, limits, check, slow=Status.TIMEOUT in expected)
 
 
-def _at_the_compiler(seen: Seen) -> str | None:
-    """The compiler that ran out of memory must not have been the zygote's."""
-    stray = [why for why in seen.whys if not why.startswith("compiling")]
+def _at_the_compiler(observation: Observation) -> str | None:
+    """Return a message if memory ran out elsewhere than in the compiler."""
+    stray = [why for why in observation.whys if not why.startswith("compiling")]
     return f"ended elsewhere: {stray[0]}" if stray else None
 
 
 CASES = [
+    Case(
+        "waiting for the reply to a frame that asks for none",
+        CaseGroup.RESOURCES,
+        attack(
+            """
+            os.write(3, struct.pack("<4I", 1, 0, 0, 0) + struct.pack("<4i", episode._number, 7, 0, 0))
+            os.read(3, 1)
+            """,
+            "import os, struct",
+        ),
+        (Status.TIMEOUT,),
+        QUICK,
+        slow=True,
+    ),
     _case("fork bomb", attack("for _ in range(1000):\n    refused(os.fork)", "import os")),
     _case(
         "daemon that outlives its parent",
@@ -128,6 +143,7 @@ CASES = [
         "source that is hard to compile",
         attack("", "x = " + "-" * 200_000 + "1"),
         (Status.LOAD_ERROR, Status.OUT_OF_MEMORY),
+        _LONG,
     ),
     _case(
         "source that is hard to read",
@@ -144,6 +160,7 @@ CASES = [
         "source of nested lists",
         attack("", "x = " + "[" * 50_000 + "]" * 50_000),
         (Status.LOAD_ERROR, Status.OUT_OF_MEMORY),
+        _LONG,
     ),
     _case("crash", attack("ctypes.string_at(0)", "import ctypes"), (Status.PROTOCOL_ERROR,)),
     _case("abort", attack("os.abort()", "import os"), (Status.PROTOCOL_ERROR,)),

@@ -1,7 +1,8 @@
-"""What the cases are after on this machine, made for the time of a run: canaries in a grid, a port, a secret file."""
+"""Targets of the attacks, made for the time of a run: canaries in a grid, a listening port, a secret file."""
 
 import contextlib
 import ctypes
+import itertools
 import os
 import secrets
 import socket
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from envdata.grid import BranchRow, Grid, cache_folder, write_grid
+from envdata.cache import NoCache, cache_folder, home
+from envdata.grid import BranchRow, Grid, write_grid
 from sandbox.backends import payload
 from sandbox.candidate import Candidate
 from sandbox.conformance.case import Case
@@ -20,15 +22,15 @@ _IPC_CREAT, _IPC_RMID = 0o1000, 0
 
 
 @dataclass(frozen=True)
-class World:
-    """What the attacks are after on this machine: a grid full of canaries, listening sockets, a secret file …"""
+class Targets:
+    """Targets of the attacks on this machine: a grid of canaries, listening sockets, a secret file."""
 
     grid: Grid
     words: dict[str, str]
-    """What stands for the words between @ in the sources."""
+    """Replacements of the words between @ in the cases' sources."""
 
     def candidate(self, case: Case) -> Candidate:
-        """The case's controller, with this machine's paths and port filled in."""
+        """Return the case's controller, with this machine's paths and port filled in."""
         source = case.source
         for word, value in self.words.items():
             source = source.replace(f"@{word}@", value)
@@ -36,8 +38,8 @@ class World:
 
 
 @contextlib.contextmanager
-def world() -> Iterator[World]:
-    """Set the targets up, and take them away again."""
+def make_targets() -> Iterator[Targets]:
+    """Set the targets up, and remove them at the end of the context."""
     with tempfile.TemporaryDirectory(prefix="autotts-conformance-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         _write_canaries(folder / "grid.parquet")
@@ -45,30 +47,47 @@ def world() -> Iterator[World]:
         for file in folder.iterdir():
             file.chmod(0o644)
         folder.chmod(0o755)
+        python = payload.interpreter()
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         words = {
             "REPOSITORY": str(Path(__file__).parents[2]),
-            "HOME": str(Path.home()),
-            "CACHE": str(cache_folder()),
+            "HOME": str(home() or "/root"),
+            "CACHE": _cache(),
             "GRID": str(folder / "grid.parquet"),
             "THIS": __file__,
             "SECRET": str(folder / "secret"),
             "PORT": str(listener.getsockname()[1]),
             "ABSTRACT": folder.name,
             "PROCESS": str(os.getpid()),
-            "HIDDEN": repr(tuple(map(str, payload.interpreter().hidden))),
+            "HIDDEN": repr(tuple(map(str, python.hidden))),
+            "UNNEEDED": repr(_other_libraries(python)),
             "QUEUE": str(stack.enter_context(_message_queue())),
         }
         if hasattr(socket, "AF_UNIX") and os.uname().sysname == "Linux":
             abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
             abstract.bind(f"\0{words['ABSTRACT']}")
             abstract.listen()
-        yield World(Grid.load(folder / "grid.parquet"), words)
+        grid = Grid.load(folder / "grid.parquet")
+        words["QUESTIONS"] = repr(tuple(grid.questions))
+        yield Targets(grid, words)
+
+
+def _other_libraries(python: payload.Interpreter) -> tuple[str, ...]:
+    """Return some of this machine's shared libraries that no candidate needs."""
+    all_of_them = (path for folder in python.library_folders for path in folder.glob("*.so*") if path.is_file())
+    return tuple(str(path) for path in itertools.islice(set(all_of_them) - {*python.libraries}, 200))
+
+
+def _cache() -> str:
+    try:
+        return str(cache_folder("grids"))
+    except NoCache:
+        return "/root/.cache/autotts/grids"
 
 
 @contextlib.contextmanager
 def _message_queue() -> Iterator[int]:
-    """The key of a System V message queue that everybody may use; 0 where there are none."""
+    """Make a System V message queue open to all users, and yield its key; 0 where queues do not exist."""
     libc = ctypes.CDLL(None, use_errno=True)
     key = 1 + secrets.randbelow(1 << 30)
     made = libc.msgget(key, _IPC_CREAT | 0o666) if hasattr(libc, "msgget") else -1
@@ -82,7 +101,10 @@ def _message_queue() -> Iterator[int]:
 
 
 def _write_canaries(path: Path) -> None:
-    """Three questions with four branches, Δ = 10: two intervals, and a last one of 5 tokens."""
+    """Write a grid of three questions with four branches, Δ = 10: two intervals, and a last one of 5 tokens.
+
+    Its signal `verifier` has the number of the depth at each depth.
+    """
     rows = []
     for question in range(3):
         text = f"CANARY-question-{secrets.token_hex(8)}"
@@ -90,5 +112,6 @@ def _write_canaries(path: Path) -> None:
         wrong = f"CANARY-answer-{secrets.token_hex(8)}"
         for branch in range(4):
             answer = gold if branch < 3 else wrong
-            rows.append(BranchRow(question, text, gold, branch, 25, answer, [wrong, answer]))
+            signals = {"verifier": [1.0, 2.0, 3.0]}
+            rows.append(BranchRow(question, text, gold, branch, 25, answer, [wrong, answer], signals=signals))
     write_grid(path, rows, 10, {"source": "conformance"})

@@ -1,1 +1,1 @@
-"""The controllers that come with the project: the hand-crafted baselines, and CMC. Read them as examples."""
+"""The shipped controllers: the paper's baselines, and three that were discovered. They are also the examples."""

@@ -1,25 +1,22 @@
-"""CMC, the Confidence Momentum Controller: what five rounds of discovery ended with in arXiv 2605.08083.
+"""CMC, the Confidence Momentum Controller: the result of five rounds of discovery in arXiv 2605.08083.
 
 It stops on the trend of the vote's confidence rather than on its value, opens more branches when confidence stalls,
-goes further on branches that agree with the leader, and gives a branch up only after it has long disagreed.
-
-While no branch ends and none changes sides, the vote stands still and the course of its confidence is known beforehand:
-such rounds are asked for in one call.
+advances branches that agree with the leader further, and prunes a branch only after it has long disagreed.
 """
 
-from sandbox.tts import Answer, Branch, Controller, Episode, Tally, majority
+from collections import Counter
+
+from autotts import Answer, Branch, Controller, Episode, confidence, majority
 
 MAX_ROUNDS = 501
-HORIZON = 32
-"""Rounds that are looked ahead at most, where the confidence still moves."""
 
 
 class ConfidenceMomentum(Controller):
-    """Width and depth coupled through an exponential moving average of the confidence among finished branches."""
+    """Controls width and depth by an exponential moving average of the vote's confidence among finished branches."""
 
     @staticmethod
     def schedule(beta: float) -> dict[str, float]:
-        """The published map from β, clipped to [0, 1]; rounding is to even, as Python's."""
+        """Return the published map from β, clipped to [0, 1]; Python's rounding, half to even."""
         b = min(1.0, max(0.0, beta))
         return {
             "n_init": max(2, round(2 + 6 * b)),
@@ -37,206 +34,76 @@ class ConfidenceMomentum(Controller):
         }
 
     def solve(self, episode: Episode) -> Answer | None:
-        """Rounds of abandoning, stepping, judging and widening; several at once where nothing can come up."""
+        """In each round prune, advance, check the confidence's trend, and open more branches."""
         knobs = self.knobs
-        pool, live = Pool(), list[Branch]()
-        # Branches are opened with the call for the rounds that follow.
-        opening = min(knobs["n_init"], episode.open_slots)
-        against = [0] * episode.open_slots
-        trend = Trend(knobs["ema_alpha"], knobs["ema_window"])
-        while (live or opening) and trend.rounds < MAX_ROUNDS:
-            leader = self._leader(trend, pool)
-            if leader is not None and not opening:
-                live = self._abandon(episode, live, leader, against)
-            began, known = trend.rounds, len(episode.branches)
-            rounds, widen = self._undisturbed(episode, trend, pool, leader, live, against, opening)
-            aligned: dict[int, int] = {}
+        warm_up, alpha, clear = knobs["warm_up"], knobs["ema_alpha"], knobs["conf_thresh"]
+        pool, against = Pool(), [0] * episode.open_slots
+        live = pool.add(episode.branch(min(knobs["n_init"], episode.open_slots)))
+        ema, window = 0.0, list[float]()
+        for t in range(MAX_ROUNDS):
+            if not live:
+                break
+            ema = (1 - alpha) * ema + alpha * pool.confidence
+            leader = pool.winner if t >= warm_up else None
+            aligned = list[Branch]()
             if leader is not None:
-                aligned = {branch.index: branch.depth for branch in live if branch.answer is leader}
-            taken = episode.rounds(
-                live, rounds, leader=leader, burst=knobs["burst_aligned"], widen=widen, opening=opening
-            )
-            fresh = episode.branches[known:]
-            if leader is not None:
-                # A round begins with counting; `_abandon` did so for the first.
-                for branch in live:
-                    if branch.index not in aligned:
-                        against[branch.index] += taken if opening else taken - 1
-                    elif opening and taken:
-                        against[branch.index] = 0
-                for nth, branch in enumerate(fresh):
-                    against[branch.index] = taken if nth < opening else taken - 1 - (nth - opening) // widen
-            live = live + fresh
-            ended = [branch for branch in live if branch.finished]
-            if ended:
-                live = [branch for branch in live if not branch.finished]
-            if not taken or (widen and len(fresh) == opening + widen * taken):
-                # Those that were opened last have ended at once, or answer the leader.
-                trend.stand_still(began + taken, pool.confidence)
-                pool.add([branch.answer for branch in ended])
-                opening = 0
-                continue
-            if ended:
-                trend.stand_still(began + taken - 1, pool.confidence)
-                before = pool.confidence
-                # Answers join in the order of depth before the last round, the deepest first, then of opening.
-                burst = knobs["burst_aligned"] * (taken - 1)
-                order = [
-                    (-(aligned[branch.index] + burst if branch.index in aligned else branch.depth - 1), branch.index)
-                    for branch in ended
-                ]
-                pool.add([episode.branches[index].answer for _, index in sorted(order)])
-                trend.move(before, pool.confidence)
-            else:
-                trend.stand_still(began + taken, pool.confidence)
-            if self._is_clear(trend, pool):
+                live, aligned = self._abandon(episode, live, leader, against)
+            depths = [branch.depth for branch in live]
+            episode.advance(live)
+            for _ in range(knobs["burst_aligned"] - 1):
+                aligned = [branch for branch in aligned if not branch.finished]
+                episode.advance(aligned)
+            live = pool.add(live, depths)
+            ema = (1 - alpha) * ema + alpha * pool.confidence
+            window = [*window[1 - knobs["ema_window"] :], ema]
+            delta = ema - window[0]
+            unclear = ema < clear
+            if t >= warm_up and pool.size >= knobs["min_complete"] and not unclear and delta >= -knobs["delta_slack"]:
                 return pool.winner
-            opening = self._widening(trend, len(episode.branches), episode.open_slots) if live else 0
-            if opening and (trend.rounds == MAX_ROUNDS or self._abandons(trend, pool, live, against)):
-                # How many are live then decides how many are abandoned.
-                live += pool.add_finished(episode.branch(opening))
-                opening = 0
-        if pool.winner is not None:
-            return pool.winner
-        return majority(branch.answer for branch in episode.branches if not branch.pruned)
+            room = min(knobs["max_branches"] - len(episode.branches), episode.open_slots)
+            if live and room > 0 and unclear and t >= max(1, warm_up // 2) and delta <= knobs["trend_thresh"]:
+                live += pool.add(episode.branch(min(knobs["widen_burst"], room)))
+        return pool.winner or majority(branch.answer for branch in episode.branches if not branch.pruned)
 
-    def _leader(self, trend: "Trend", pool: "Pool") -> Answer | None:
-        """Whom branches are measured against in the round that comes next; nobody before the warm-up is over."""
-        return pool.winner if trend.rounds >= self.knobs["warm_up"] else None
-
-    def _abandon(self, episode: Episode, live: list[Branch], leader: Answer, against: list[int]) -> list[Branch]:
-        """Count disagreement, and prune those that have disagreed for long; two live branches stay."""
-        patience = self.knobs["abandon_patience"]
-        lost = []
+    def _abandon(
+        self, episode: Episode, live: list[Branch], leader: Answer, against: list[int]
+    ) -> tuple[list[Branch], list[Branch]]:
+        """Prune branches that have disagreed for long; return the live branches, and those that agree."""
+        aligned, lost = list[Branch](), list[Branch]()
         for branch in live:
             if branch.answer is leader:
                 against[branch.index] = 0
+                aligned.append(branch)
             else:
-                against[branch.index] = count = against[branch.index] + 1
-                if count >= patience:
+                against[branch.index] += 1
+                if against[branch.index] >= self.knobs["abandon_patience"]:
                     lost.append(branch)
-        if not lost or len(live) <= 2:
-            return live
-        lost.sort(key=lambda branch: -against[branch.index])
-        episode.prune(lost[: len(live) - 2])
-        return [branch for branch in live if not branch.pruned]
-
-    def _abandons(self, trend: "Trend", pool: "Pool", live: list[Branch], against: list[int]) -> bool:
-        """Whether the next round may begin with abandoning."""
-        leader, patience = self._leader(trend, pool), self.knobs["abandon_patience"]
-        if leader is None:
-            return False
-        return any(branch.answer is not leader and against[branch.index] + 1 >= patience for branch in live)
-
-    def _undisturbed(
-        self, episode: Episode, trend: "Trend", pool: "Pool", leader: Answer | None, live: list[Branch],
-        against: list[int], opening: int,
-    ) -> tuple[int, int]:  # fmt: skip
-        """How many rounds come before one whose end may call for a decision, it included, if no branch ends or turns;
-        and how many branches are opened after each of them but the last. The trend is moved on as far as it was needed.
-        """
-        knobs = self.knobs
-        most = MAX_ROUNDS - trend.rounds
-        patient = most
-        if leader is not None:
-            # Somebody is abandoned then, if there are more than two. Where branches are opened, counting is to come.
-            longest = max([against[branch.index] for branch in live]) + (opening > 0)
-            patient = max(1, knobs["abandon_patience"] - longest)
-            if len(live) + opening > 2:
-                most = min(most, patient)
-        elif pool.winner is not None:
-            # There is a leader then.
-            most = min(most, knobs["warm_up"] - trend.rounds)
-        opened, room = len(episode.branches) + opening, episode.open_slots - opening
-        # The confidence moves towards that of the pool.
-        unclear = pool.size < knobs["min_complete"] or max(pool.confidence, trend.ema) < knobs["conf_thresh"]
-        if unclear and (room == 0 or opened >= knobs["max_branches"]):
-            return most, 0
-        most = min(most, HORIZON)
-        widen = 0
-        for rounds in range(1, most):
-            trend.move(pool.confidence, pool.confidence)
-            more = self._widening(trend, opened, room)
-            if rounds == 1:
-                widen = more
-                most = min(most, patient) if widen else most
-            if more != widen or rounds >= most or self._is_clear(trend, pool):
-                return rounds, widen if rounds > 1 else 0
-            opened += more
-            room -= more
-        return most, widen
-
-    def _is_clear(self, trend: "Trend", pool: "Pool") -> bool:
-        knobs = self.knobs
-        return bool(
-            pool.size >= knobs["min_complete"]
-            and trend.rounds > knobs["warm_up"]
-            and trend.ema >= knobs["conf_thresh"]
-            and trend.delta >= -knobs["delta_slack"]
-        )
-
-    def _widening(self, trend: "Trend", opened: int, room: int) -> int:
-        """How many branches to open after the latest round."""
-        knobs = self.knobs
-        if (
-            opened < knobs["max_branches"]
-            and trend.ema < knobs["conf_thresh"]
-            and trend.rounds > max(1, knobs["warm_up"] // 2)
-            and trend.delta <= knobs["trend_thresh"]
-        ):
-            return min(int(knobs["widen_burst"]), room, int(knobs["max_branches"]) - opened)
-        return 0
-
-
-class Trend:
-    """The exponential moving average of the pool's confidence, and how it moves over a window of rounds."""
-
-    def __init__(self, alpha: float, window: int) -> None:
-        self._alpha, self._window = alpha, window
-        self._after: list[float] = []
-        """The average after each round."""
-        self.ema = 0.0
-        self.rounds = 0
-        """Rounds so far."""
-
-    @property
-    def delta(self) -> float:
-        """How the average changed over the window."""
-        return self.ema - self._after[max(0, len(self._after) - self._window)]
-
-    def move(self, before: float, after: float) -> None:
-        """One round: the average takes in the confidence before it and after it."""
-        keeps, takes = 1 - self._alpha, self._alpha
-        self.ema = ema = keeps * (keeps * self.ema + takes * before) + takes * after
-        self._after.append(ema)
-        self.rounds += 1
-
-    def stand_still(self, until: int, confidence: float) -> None:
-        """Go to where it is after `until` rounds, forward by rounds in which the confidence stays, or back."""
-        if self.rounds > until:
-            del self._after[until:]
-            self.ema, self.rounds = self._after[-1] if until else 0.0, until
-        while self.rounds < until:
-            self.move(confidence, confidence)
+        if lost and len(live) > 2:
+            lost.sort(key=lambda branch: -against[branch.index])
+            episode.prune(lost[: len(live) - 2])
+            live = [branch for branch in live if not branch.pruned]
+        return live, aligned
 
 
 class Pool:
-    """The final answers of finished branches, in the order in which they finished."""
+    """The vote of the final answers of finished branches, in the order in which they finished."""
 
     def __init__(self) -> None:
-        self._tally = Tally()
+        """Start without votes."""
+        self._votes = Counter[Answer | None]()
         self.size = 0
         self.winner: Answer | None = None
         self.confidence = 0.0
 
-    def add(self, answers: list[Answer | None]) -> None:
-        """Take in answers, and see how the vote stands now."""
-        self._tally.add(answers)
-        self.size += len(answers)
-        standing = self._tally.poll()
-        self.winner, self.confidence = standing.winner, standing.confidence
-
-    def add_finished(self, branches: list[Branch]) -> list[Branch]:
-        """Take in the answers of those that are finished; returns the others."""
-        self.add([branch.answer for branch in branches if branch.finished])
+    def add(self, branches: list[Branch], depths: list[int] | None = None) -> list[Branch]:
+        """Count the finished ones of the branches, the deepest of `depths` first; return the others."""
+        pairs = zip(branches, depths or [0] * len(branches), strict=True)
+        ended = [(branch, depth) for branch, depth in pairs if branch.finished]
+        if not ended:
+            return branches
+        ended.sort(key=lambda each: -each[1])
+        self._votes.update(branch.answer for branch, _ in ended)
+        self.size += len(ended)
+        (self.winner, first), (_, second) = [*self._votes.most_common(2), (None, 0)][:2]
+        self.confidence = confidence(first, second)
         return [branch for branch in branches if not branch.finished]

@@ -1,6 +1,6 @@
-"""Runs while the image is built: copies what Python needs into a root file system of its own, and compiles bytecode.
+"""Runs while the image is built: copies Python and its libraries into a new root file system, and compiles bytecode.
 
-Times of files are set to zero and bytecode is compiled with hashes instead of times, so that equal inputs give equal
+Times of files are set to zero, and bytecode is checked by hash instead of time, so that equal inputs give equal
 layers.
 """
 
@@ -13,23 +13,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import payload
-
-LEFT_OUT = ("*-packages", "__pycache__", "test", "tests", "idlelib", "ensurepip", "tkinter", "turtledemo", "config-3*")
-"""Of the standard library: what no controller needs."""
+from sandbox.backends import payload
 
 
 def collect(root: Path) -> None:
-    """Fill `root`, in which the packages for candidates are already."""
-    python = payload.interpreter()
+    """Copy Python and its libraries into `root`, which holds the packages for candidates already."""
+    python = payload.interpreter(root / "autotts" / name for name in payload.PACKAGES)
     for path in python.shown:
-        if path.is_dir() and (path / "os.py").exists():
-            shutil.copytree(path, _into(root, path), symlinks=False, ignore=_left_out, ignore_dangling_symlinks=True)
-        elif path.is_dir():
-            for library in sorted(path.glob("*.so*")):
-                _copy(library, _into(root, library))
+        if path.is_dir():
+            left_out = shutil.ignore_patterns(*payload.LEFT_OUT, "__pycache__")
+            shutil.copytree(path, _into(root, path), ignore=left_out, ignore_dangling_symlinks=True)
         else:
-            _copy(path, _into(root, path))
+            shutil.copyfile(path, _into(root, path))
+            _into(root, path).chmod(0o755)
     for name in ("lib", "lib64"):
         if os.path.islink(f"/{name}"):
             os.symlink(os.readlink(f"/{name}"), root / name)
@@ -39,15 +35,11 @@ def collect(root: Path) -> None:
 
 
 def finish(root: Path) -> None:
-    """Compile what is below `root`, and set its times."""
+    """Compile all Python files below `root`, and set all times to zero."""
     by_hash = py_compile.PycInvalidationMode.UNCHECKED_HASH
     compileall.compile_dir(root, quiet=2, invalidation_mode=by_hash, stripdir=str(root), maxlevels=50)
     for path in [*root.rglob("*"), root]:
         os.utime(path, (0, 0), follow_symlinks=False)
-
-
-def _left_out(folder: str, names: list[str]) -> set[str]:
-    return shutil.ignore_patterns(*LEFT_OUT)(folder, names)
 
 
 def _into(root: Path, path: Path) -> Path:
@@ -56,21 +48,8 @@ def _into(root: Path, path: Path) -> Path:
     return target
 
 
-def _copy(source: Path, target: Path) -> None:
-    if source.is_symlink():
-        # Relative links lead to files that are copied too; others become copies of what they lead to.
-        link = Path(os.readlink(source))
-        if not link.is_absolute() and link.parent == Path("."):
-            if not target.is_symlink():
-                target.symlink_to(link)
-            return
-    if source.is_file():
-        shutil.copyfile(source, target)
-        target.chmod(0o755)
-
-
 if __name__ == "__main__":
-    what, where = sys.argv[1], Path(sys.argv[2])
-    if what == "python":
-        collect(where)
-    finish(where)
+    step, root_folder = sys.argv[1], Path(sys.argv[2])
+    if step == "python":
+        collect(root_folder)
+    finish(root_folder)

@@ -1,1 +1,1 @@
-"""What runs inside the sandbox, next to a controller; nothing here may need the host's side of the project."""
+"""Code that runs inside the sandbox, beside a controller. It must not import the host's side of the project."""

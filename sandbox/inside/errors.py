@@ -1,21 +1,28 @@
-"""What goes wrong in a candidate, put into words without trusting its objects."""
+"""Errors of a candidate, and messages about them that do not trust its objects."""
+
+import re
 
 from sandbox.status import Status
 
 MODULE = "controller"
-"""The name that a candidate's module has in its process."""
+"""Name of a candidate's module in its process."""
+
+_READ = 400
+"""Characters that addresses are looked for in, so that the cut goes through none that counts."""
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{6,16}\b")
 
 
-class Broken(Exception):
-    """The candidate, or its answer, breaks the contract."""
+class BrokenCandidate(Exception):
+    """The candidate cannot be loaded, or breaks the contract; has the status."""
 
     def __init__(self, status: Status, why: str) -> None:
+        """Take the status and the message."""
         super().__init__(why)
         self.status = status
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception in one line, with the line of the controller's file that it came from."""
+    """Return an exception as one line of text, with the line of the controller's file that it came from."""
     line = None
     trace = error.__traceback__
     while trace is not None:
@@ -27,8 +34,11 @@ def describe_error(error: BaseException) -> str:
 
 
 def safely(value: object) -> str:
-    """`str(value)`, of a value whose methods may be hostile."""
+    """Return the first 200 characters of `str(value)`, where the value's methods may be hostile.
+
+    Addresses of objects are left out: they differ between processes that do the same.
+    """
     try:
-        return str(value)[:200]
+        return _ADDRESS.sub("", str(value)[:_READ])[:200]
     except BaseException:
         return "(unprintable)"

@@ -1,11 +1,11 @@
-"""The files that a forked worker may still open: a Landlock rule set (Linux 5.13 and later), in three system calls.
+"""Restricts the files that a forked worker can open, by a Landlock rule set (Linux 5.13 and later).
 
-The sandbox's file tree is small to begin with; this takes away what a container cannot leave out. /proc above all: a
-sibling's memory size, name and command line can be read there, and so written by the sibling. Files below the given
-folders can be read, everything else is refused, whatever its permissions; so are TCP, abstract sockets and signals to
-other processes where the kernel knows how (ABI 4 and 6). seccomp forbids those anyway.
+The sandbox's file tree is small already; this removes the parts that a container cannot leave out, above all /proc,
+where a sibling's memory size, name and command line can be read, so that the sibling could send data that way. Files
+below the given folders can be read, everything else is refused whatever its permissions; so are TCP, abstract sockets
+and signals to other processes where the kernel supports it (ABI 4 and 6). seccomp forbids those in any case.
 
-Layouts are those of linux/landlock.h.
+Structures are those of linux/landlock.h.
 """
 
 import contextlib
@@ -21,20 +21,24 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
-"""How many rights on files each ABI knows, counted from bit 0; later ones know as many as 5."""
+"""Number of file access rights by ABI version, counted from bit 0; later versions have as many as 5."""
 
 
 def abi() -> int:
-    """The version of Landlock that this kernel has, 0 for none."""
+    """Return the kernel's Landlock ABI version, 0 for none."""
     version: int = _libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)
     return max(0, version)
 
 
 def prepared(readable: Iterable[str], listable: Iterable[str] = ()) -> Callable[[], None] | None:
-    """What leaves a process the files below `readable` and the names in `listable` folders, for good; None without
-    Landlock.
+    """Return a function that restricts the calling process for good; None if the kernel has no Landlock.
 
-    Raises OSError, now and when it is called, if the kernel has Landlock and refuses.
+    Args:
+        readable: Files and folders that can be read afterwards, with everything below them.
+        listable: Folders that can be listed, with all folders below them.
+
+    Raises:
+        OSError: The kernel has Landlock and refuses; the returned function raises it too.
     """
     version = abi()
     if version == 0:

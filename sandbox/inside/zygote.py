@@ -1,15 +1,16 @@
-"""The first process in a sandbox: compiles the candidate, and forks a worker for every job. Runs no candidate code.
+"""The process that compiles the candidate and forks a worker for every job. It runs no candidate code.
 
-It is told what to do over standard input and answers on standard output, in messages of an 8-byte header (payload
-bytes, kind, slot) and a payload. A worker talks to the host over a socket of its own: in *direct* mode the host hands
-one end of it along with SPAWN; in *relay* mode (where only standard streams reach into the sandbox) the zygote carries
-the bytes between the two as DATA messages.
+The host controls it over a socket, in messages of an 8-byte header (payload bytes, kind, slot) and a payload. A worker
+communicates over a socket of its own, one end of which comes with SPAWN. The zygote never holds the bytes on that
+socket, nor the exit status of a worker, because each worker is a copy of the zygote's memory. Where only standard
+streams reach into the sandbox, another process relays between it and the host (`sandbox.inside.relay`).
 
-What a candidate prints goes to standard error, where the host counts and caps it.
+A candidate's output goes to standard error, where the host counts and limits it.
 """
 
 import _signal  # type: ignore[import-not-found]
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -18,170 +19,206 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from types import CodeType
 from typing import Any, NoReturn
 
-from sandbox.inside import player, special, wire
+from sandbox.inside import player, scipy_special, wire
 from sandbox.inside.confinement import Confinement, resource_limits, switched_off
-from sandbox.inside.errors import Broken, describe_error
+from sandbox.inside.errors import BrokenCandidate, describe_error
 from sandbox.status import Status
 
 MESSAGE = struct.Struct("<IHH")
-LOAD, SPAWN, KILL, DATA, EXIT, LOADED, CLOSED = range(1, 8)
-MAX_MESSAGE = 1 << 24
+LOAD, SPAWN, KILL, DATA, EXIT, LOADED, CLOSED, LOOK = range(1, 9)
+ENDING = struct.Struct("<2i")
+"""Payload of EXIT: `si_code` of waitid(2) (CLD_EXITED or another), and the worker's exit status or signal."""
+
+LOOKED = struct.Struct("@6l")
+"""Payload of the answer to LOOK: a worker's processor time before and after the zygote used some, and the zygote's;
+each as seconds and nanoseconds. Empty where the system does not provide it."""
+_BURN = 0.02
+"""Processor time that the zygote uses for a close LOOK, in seconds: several time slices of the scheduler."""
 
 PRELOADED = ("numpy", "scipy", "scipy.stats", "scipy.special")
-"""Modules that are imported before the fork where the candidate names them: they take long."""
+"""Modules that are imported before the fork if the candidate names them, because their import takes long."""
 
-_FAILED, _OUT_OF_MEMORY = 70, 71
+_FAILED, OUT_OF_MEMORY_EXIT = 70, 71
 """Exit statuses of a worker."""
 _COLLECT_AFTER = 50_000
-"""Objects that a worker makes, beyond those it drops, before cycles are looked for."""
+"""Threshold of the garbage collector in a worker: net allocations before a collection."""
 _MANY = 1 << 16
-"""More descriptors than the zygote ever has."""
+"""More descriptors than the zygote ever has open."""
+
+
+class _End(ctypes.Structure):
+    """`siginfo_t` of a child that has ended, as filled by waitid(2)."""
+
+    _fields_ = (
+        ("signal", ctypes.c_int),
+        ("error", ctypes.c_int),
+        ("code", ctypes.c_int),
+        *((("padding", ctypes.c_int),) if sys.platform == "linux" else ()),
+        ("pid", ctypes.c_int),
+        ("user", ctypes.c_uint),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_char * 128),
+    )
+
+
+class _Time(ctypes.Structure):
+    """`timespec`."""
+
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+_ALL_CHILDREN = 0
+"""P_ALL of waitid(2)."""
 
 
 class Zygote:
-    """Serves one host until it closes the control stream."""
+    """Serves one host until it closes the control socket."""
 
-    def __init__(
-        self, control_in: int, control_out: int, *, relay: bool, without: frozenset[str] = frozenset()
-    ) -> None:
-        self._control_out = control_out
+    def __init__(self, control: int, without: frozenset[str] = frozenset()) -> None:
+        """Serve the control socket with descriptor `control`; `without` names defences to leave out in tests."""
         self._without = without
-        self._relay = relay
-        self._socket = None if relay else socket.socket(fileno=os.dup(control_in))
-        self._control_in = control_in
+        self._socket = socket.socket(fileno=control)
         self._code: CodeType | None = None
         self._limits: list[tuple[int, int]] = []
         self._slots: dict[int, int] = {}
-        """Slot by process."""
-        self._relayed: dict[int, socket.socket] = {}
-        """The zygote's end of each worker's channel, in relay mode."""
-        self._unsent: dict[int, bytearray] = {}
-        """What a worker did not read yet, in relay mode. The host sends it one frame at a time."""
+        """Slot of each worker, by process id."""
         self._confinement = Confinement(without)
-        self._selector = selectors.DefaultSelector()
+        libc = ctypes.CDLL(None)
+        self._waitid, self._gettime = libc.waitid, libc.clock_gettime
+        self._end = _End()
+        self._times = (_Time * 3)()
+        self._unwiped: list[bytes] = []
 
     def run(self) -> None:
-        """Serve until the control stream ends, then kill what is left."""
+        """Serve until the control socket is closed, then kill the remaining workers."""
+        selector = selectors.DefaultSelector()
         wake_in, wake_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_out, warn_on_full_buffer=False)
-        self._selector.register(wake_in, selectors.EVENT_READ, "child")
-        self._selector.register(self._control_in, selectors.EVENT_READ, "control")
+        selector.register(wake_in, selectors.EVENT_READ)
+        selector.register(self._socket, selectors.EVENT_READ)
         with contextlib.suppress(wire.Closed):
             while True:
-                for key, events in self._selector.select():
-                    if key.data == "child":
+                for key, _ in selector.select():
+                    if key.fd == wake_in:
                         with contextlib.suppress(BlockingIOError):
                             os.read(wake_in, 4096)
                         self._reap()
-                    elif key.data == "control":
-                        self._obey()
                     else:
-                        if events & selectors.EVENT_WRITE and key.data in self._relayed:
-                            self._pass_on(key.data)
-                        elif key.data in self._relayed:
-                            self._forward(key.data)
+                        self._obey()
         for pid in self._slots:
             os.kill(pid, signal.SIGKILL)
 
     def _obey(self) -> None:
-        header, descriptors = self._read_header()
+        # A descriptor that is sent with a message arrives with its first byte.
+        header, descriptors, _, _ = socket.recv_fds(self._socket, MESSAGE.size, 1)
+        if not header:
+            raise wire.Closed
+        header += wire.read_exactly(self._socket.fileno(), MESSAGE.size - len(header))
         size, kind, slot = MESSAGE.unpack(header)
-        payload = wire.read_exactly(self._control_in, size)
+        payload = wire.read_exactly(self._socket.fileno(), size)
         if kind == LOAD:
             self._load(payload)
         elif kind == SPAWN:
-            self._spawn(slot, descriptors)
+            self._spawn(slot, descriptors[0])
         elif kind == KILL:
             for pid, own in self._slots.items():
                 if own == slot:
                     os.kill(pid, signal.SIGKILL)
-        elif kind == DATA and slot in self._relayed:
-            self._unsent[slot] += payload
-            self._pass_on(slot)
+        elif kind == LOOK:
+            self._look(slot, _BURN if payload[0] else 0.0)
 
-    def _read_header(self) -> tuple[bytes, list[int]]:
-        """The next header; descriptors that travel with a message arrive with its first byte."""
-        if self._socket is None:
-            return wire.read_exactly(self._control_in, MESSAGE.size), []
-        data, descriptors, _, _ = socket.recv_fds(self._socket, MESSAGE.size, 1)
-        if not data:
-            raise wire.Closed
-        return data + wire.read_exactly(self._control_in, MESSAGE.size - len(data)), descriptors
+    def _look(self, slot: int, burn: float) -> None:
+        """Send the host a worker's processor time before and after this process has used `burn` seconds itself.
+
+        The worker's times never become Python objects, which later workers could find in memory.
+        """
+        pid = next((pid for pid, own in self._slots.items() if own == slot), None)
+        if pid is None:
+            return
+        # A process's clock id, as clock_getcpuclockid(3) makes it on Linux: CPUCLOCK_SCHED of the whole process.
+        clock = ~pid << 3 | 2
+        before, after, own = self._times
+        measured = sys.platform == "linux" and self._gettime(clock, ctypes.byref(before)) == 0
+        began = time.thread_time_ns()
+        while measured and time.thread_time_ns() - began < burn * 1e9:
+            pass
+        own.nanoseconds = time.thread_time_ns() - began if burn else 0
+        measured = measured and self._gettime(clock, ctypes.byref(after)) == 0
+        place = memoryview(self._times).cast("B") if measured else b""
+        self._socket.sendmsg([MESSAGE.pack(len(place), LOOK, slot), place])
+        ctypes.memset(ctypes.byref(self._times), 0, ctypes.sizeof(self._times))
 
     def _load(self, payload: bytes) -> None:
         request: dict[str, Any] = json.loads(payload)
         self._limits = resource_limits(request["limits"])
+        compiling = resource_limits(request["compiling"])
         broken = None
         try:
             if "trial" not in self._without:
-                self._try_to_compile(request["source"])
+                self._try_to_compile(request["source"], compiling)
             self._code = player.compile_candidate(request["source"])
             _preload(self._code)
-        except Broken as error:
+        except BrokenCandidate as error:
             broken = error
-        # What the workers share stays shared: the collector must not touch it after a fork. They live short, and few
-        # controllers make cycles: it looks for them seldom.
+        # Pages that workers share must stay shared: the collector must not write to them after a fork. Workers are
+        # short-lived and few controllers make cycles, so it runs rarely.
         gc.collect()
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER, 10, 10)
         self._say(LOADED, 0, player.loaded_message(broken))
 
-    def _try_to_compile(self, source: str) -> None:
-        """Compile in a process of its own first: a source can crash the compiler, or make it eat all memory.
+    def _try_to_compile(self, source: str, limits: list[tuple[int, int]]) -> None:
+        """Compile in a separate process first: a source can crash the compiler, or make it use all memory.
 
-        Raises Broken if that happened. What is wrong with the source otherwise shows when it is compiled again.
+        Raises BrokenCandidate if that happened. Other errors in the source show when it is compiled again.
         """
         pid = os.fork()
         if pid == 0:
-            self._confined(lambda: player.compile_candidate(source))
+            self._confined(lambda: player.compile_candidate(source), limits)
         _, status = os.waitpid(pid, 0)
         signal_number, code = status & 0x7F, status >> 8
         if signal_number == signal.SIGXCPU:
-            raise Broken(Status.TIMEOUT, "compiling the file took too long")
-        if signal_number == signal.SIGKILL or code == _OUT_OF_MEMORY:
-            raise Broken(Status.OUT_OF_MEMORY, "compiling the file took too much memory")
+            raise BrokenCandidate(
+                Status.TIMEOUT, "compiling the file took too much processor time (limit start_seconds)"
+            )
+        if signal_number == signal.SIGKILL or code == OUT_OF_MEMORY_EXIT:
+            raise BrokenCandidate(Status.OUT_OF_MEMORY, "compiling the file took too much memory")
         if signal_number:
-            raise Broken(Status.LOAD_ERROR, f"the compiler crashed over the file (signal {signal_number})")
+            raise BrokenCandidate(Status.LOAD_ERROR, f"the compiler crashed over the file (signal {signal_number})")
 
-    def _spawn(self, slot: int, descriptors: list[int]) -> None:
-        if self._relay:
-            ours, theirs = socket.socketpair()
-            channel = theirs.detach()
-        else:
-            channel = descriptors[0]
+    def _spawn(self, slot: int, channel: int) -> None:
         pid = os.fork()
         if pid == 0:
             self._become_worker(channel)
         os.close(channel)
         self._slots[pid] = slot
-        if self._relay:
-            ours.setblocking(False)
-            self._relayed[slot], self._unsent[slot] = ours, bytearray()
-            self._selector.register(ours, selectors.EVENT_READ, slot)
 
     def _become_worker(self, channel: int) -> None:
-        """Never returns: confines this new process, plays its job, and exits."""
+        """Confine this new process, play its job, and exit; never returns."""
 
         def play() -> None:
             assert self._code is not None  # noqa: S101 - SPAWN comes after a LOADED without error
             player.serve(3, self._code)
 
-        self._confined(play, channel)
+        self._confined(play, self._limits, channel)
 
-    def _confined(self, act: Callable[[], object], channel: int | None = None) -> NoReturn:
-        """Take from this new process what it does not need, act, and exit."""
+    def _confined(
+        self, act: Callable[[], object], limits: list[tuple[int, int]], channel: int | None = None
+    ) -> NoReturn:
+        """Confine this new process, call `act`, and exit."""
         status = _FAILED
         try:
-            # The C functions themselves: their wrappers' enumerations touch pages that are shared until then.
+            # The C functions themselves: their Python wrappers would write to pages that are still shared.
             _signal.set_wakeup_fd(-1)
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-            self._confinement.enter(self._limits)
-            # Keep 0, 1 and 2 (nothing, and what is printed); the channel becomes 3; the rest is closed.
+            self._confinement.enter(limits)
+            # Keep 0, 1 and 2 (/dev/null, and the output pipe); the channel becomes 3; all others are closed.
             if channel is not None:
                 os.dup2(channel, 3)
             if "closing" not in self._without:
@@ -191,67 +228,34 @@ class Zygote:
             status = 0
         except wire.Closed:
             status = 0
-        except Broken as broken:
-            status = _OUT_OF_MEMORY if broken.status == Status.OUT_OF_MEMORY else 0
+        except BrokenCandidate as broken:
+            status = OUT_OF_MEMORY_EXIT if broken.status == Status.OUT_OF_MEMORY else 0
         except MemoryError:
-            status = _OUT_OF_MEMORY
+            status = OUT_OF_MEMORY_EXIT
         except BaseException as error:
             os.write(2, describe_error(error).encode()[:500])
         finally:
             os._exit(status)
 
-    def _pass_on(self, slot: int) -> None:
-        """Give a worker what it takes of what is there for it, without waiting."""
-        unsent, stream = self._unsent[slot], self._relayed[slot]
-        try:
-            while unsent:
-                del unsent[: stream.send(unsent)]
-        except BlockingIOError:
-            pass
-        except OSError:
-            unsent.clear()
-        interest = selectors.EVENT_READ | (selectors.EVENT_WRITE if unsent else 0)
-        self._selector.modify(stream, interest, slot)
-
-    def _forward(self, slot: int) -> bool:
-        """Carry what a worker has sent to the host; returns whether there may be more."""
-        try:
-            data = self._relayed[slot].recv(1 << 16)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data = b""
-        if data:
-            self._say(DATA, slot, data)
-            return True
-        self._drop(slot)
-        self._say(CLOSED, slot, b"")
-        return False
-
-    def _drop(self, slot: int) -> None:
-        ours = self._relayed.pop(slot)
-        del self._unsent[slot]
-        self._selector.unregister(ours)
-        ours.close()
-
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            slot = self._slots.pop(pid, None)
+        """Collect the workers that have ended, and send the host their exit statuses.
+
+        A worker chooses its exit status, and could send data by it: it goes from the kernel to the host through one
+        buffer that is wiped, and never becomes a Python object, which later workers could find in memory.
+        """
+        end, place = self._end, memoryview(self._end).cast("B")
+        while self._waitid(_ALL_CHILDREN, 0, ctypes.byref(end), os.WEXITED | os.WNOHANG) == 0 and end.pid:
+            slot = self._slots.pop(end.pid, None)
             if slot is not None:
-                while slot in self._relayed and self._forward(slot):
-                    pass
-                if slot in self._relayed:
-                    self._drop(slot)
-                self._say(EXIT, slot, struct.pack("<i", status))
+                fields = (place[field.offset : field.offset + field.size] for field in (_End.code, _End.status))
+                self._socket.sendmsg([MESSAGE.pack(ENDING.size, EXIT, slot), *fields])
+            if "wiping" in self._without:
+                # For the test: freed memory may be overwritten, this copy is not.
+                self._unwiped.append(bytes(place))
+            ctypes.memset(ctypes.byref(end), 0, ctypes.sizeof(end))
 
     def _say(self, kind: int, slot: int, payload: bytes) -> None:
-        wire.write_all(self._control_out, MESSAGE.pack(len(payload), kind, slot) + payload)
+        self._socket.sendall(MESSAGE.pack(len(payload), kind, slot) + payload)
 
 
 def _preload(code: CodeType) -> None:
@@ -264,23 +268,30 @@ def _preload(code: CodeType) -> None:
     for module in PRELOADED:
         package, _, part = module.partition(".")
         if module in names or (package in names and part in names):
-            # One that is not installed is the candidate's own import error, later.
+            # A package that is not installed raises ImportError in the candidate later.
             with contextlib.suppress(ImportError):
                 __import__(module)
-    special.install(names)
+    scipy_special.install(names)
 
 
-def main() -> None:
-    """Take over the standard streams, so that nothing a candidate prints reaches the host's ears, and serve."""
+def take_streams() -> tuple[int, int]:
+    """Return duplicates of standard input and output; then connect input to /dev/null and output to standard error."""
     with contextlib.suppress(AttributeError, OSError):
-        # A worker that gets its reply does not push the host aside, which has more replies to send.
+        # A worker that gets its reply does not preempt the host, which has more replies to send.
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     control_in, control_out = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    Zygote(control_in, control_out, relay="--relay" in sys.argv, without=switched_off()).run()
+    return control_in, control_out
+
+
+def main() -> None:
+    """Serve the host; its socket is both standard input and standard output."""
+    control, same = take_streams()
+    os.close(same)
+    Zygote(control, switched_off()).run()
 
 
 if __name__ == "__main__":

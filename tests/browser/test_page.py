@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from graph.folder import RunFolder
-from graph.report import write_report
+from graph.report.page.render import write_report
+from graph.run.paths import RunFolder
 from tests.browser.hostile import poison_run
+from tests.graph.test_ui import started
 
 pytestmark = pytest.mark.browser
 
@@ -42,8 +43,8 @@ def told(page: Any, side: int = 0) -> str:
 @pytest.mark.parametrize(
     ("control", "value"),
     [
-        ("#accuracy-set", "heldout"),
-        ("#accuracy-grid", "1"),
+        ("#accuracy-set", "search"),
+        ("#accuracy-grid", "0"),
         ("#accuracy-cost", "sequential"),
         ("#accuracy-bands", "all"),
         ("#accuracy-bands", "none"),
@@ -55,7 +56,20 @@ def test_each_choice_redraws_the_accuracy(page: Any, control: str, value: str) -
     assert picture(page, "accuracy") != before
 
 
+def test_the_page_opens_with_the_finding_and_its_held_out_differences(page: Any) -> None:
+    assert page.inner_text(".headline").startswith("Held out: ")
+    assert "The search took" in page.inner_text("header")
+    assert page.input_value("#accuracy-set") == "heldout"
+    assert "held-out set" in page.inner_text("#differences")
+    assert page.locator("#differences .band").count() == page.locator("#differences .legend > span").count() > 0
+    page.click("#differences summary")
+    page.wait_for_selector("#differences tbody tr")
+    page.select_option("#accuracy-cost", "sequential")
+    assert page.locator("#differences *").count() == 0
+
+
 def test_rounds_and_series_can_be_left_out(page: Any) -> None:
+    page.select_option("#accuracy-set", "search")
     every = page.locator("#accuracy .line").count()
     page.fill("#accuracy-rounds", "0")
     assert page.locator("#accuracy .line").count() < every
@@ -81,7 +95,7 @@ def test_points_tell_their_settings_by_mouse_and_by_keyboard(page: Any) -> None:
     assert "β" in spoken
     assert "…" in spoken
     page.keyboard.press("Escape")
-    assert page.locator("#accuracy .tip").is_hidden()
+    assert page.locator("#accuracy .tip").first.is_hidden()
 
 
 def test_the_search_is_shown_against_minutes_too(page: Any) -> None:
@@ -107,9 +121,9 @@ def test_a_round_shows_reasoning_code_knobs_and_measurements(page: Any, run: Pat
     page.select_option("[data-source=r2-01]", "r1-01")
     changed = page.locator("#candidate-r2-01 .row.added, #candidate-r2-01 .row.removed").count()
     assert changed > 0
-    best = page.locator(".round summary:has-text('★')").first
+    best = page.locator(".round summary:has-text('best of the round')").first
     best.click()
-    assert "Stop reasons" in page.inner_text("#rounds")
+    page.wait_for_function("() => document.querySelector('#rounds').innerText.includes('Stop reasons')")
     assert "Spending by action" in page.inner_text("#rounds")
 
 
@@ -120,15 +134,16 @@ def test_the_theatre_plays_pauses_and_steps(page: Any) -> None:
     page.click("#theatre-start")
     assert page.inner_text("#theatre-where") == f"0 / {last}"
     assert "Nothing yet" in told(page)
+    assert page.locator("#theatre .legend .not-yet").count() == page.locator("#theatre .legend [data-class]").count()
     page.click("#theatre-step")
     assert page.inner_text("#theatre-where") == f"1 / {last}"
     page.click("#theatre-back")
     assert page.inner_text("#theatre-where") == f"0 / {last}"
-    page.select_option("#theatre-speed", "32")
+    page.select_option("#theatre-speed", "8")
     page.click("#theatre-play")
     page.wait_for_function(f"() => document.querySelector('#theatre-where').textContent === '{last} / {last}'")
     page.wait_for_function("() => document.querySelector('#theatre-play').textContent.includes('Play')")
-    page.select_option("#theatre-speed", "1")
+    page.select_option("#theatre-speed", "0.5")
     page.click("#theatre-play")
     assert "Pause" in page.inner_text("#theatre-play")
     page.click("#theatre-play")
@@ -136,7 +151,11 @@ def test_the_theatre_plays_pauses_and_steps(page: Any) -> None:
     page.click("#theatre-end")
     page.fill("#theatre-scrub", "2")
     assert page.inner_text("#theatre-where") == f"2 / {last}"
-    page.focus("#theatre")
+    # Self-consistency with one sample opens fewer branches than there are.
+    page.select_option("#theatre-a", "sc")
+    page.select_option("#theatre-beta-a", "0")
+    page.select_option("#theatre-b", "")
+    page.wait_for_function("() => document.querySelectorAll('.side').length === 1")
     height = page.locator(".stage").first.bounding_box()["height"]
     page.check("#theatre-all")
     assert page.locator(".stage").first.bounding_box()["height"] > height
@@ -163,7 +182,7 @@ def test_the_theatre_shows_what_the_traces_say(page: Any, run: Path) -> None:
                     and row["grid"].endswith("one.parquet")
                 ]  # fmt: skip
                 verdict = "right" if own["correct"] else "wrong"
-                assert f"ANSWER {own['answer']}: {verdict}" in told(page, side)
+                assert f"Answers {own['answer']}: {verdict}." in told(page, side)
                 fact = page.locator(".fact").nth(side).inner_text()
                 assert f"{own['tokens']:,} tokens · {own['branches']} branches, {own['pruned']} pruned" in fact
                 assert f"{own['finished']} read to the end" in fact
@@ -171,6 +190,8 @@ def test_the_theatre_shows_what_the_traces_say(page: Any, run: Path) -> None:
 
 def test_questions_grids_and_one_controller_alone_can_be_chosen(page: Any) -> None:
     ready(page)
+    page.select_option("#theatre-question", "0")
+    page.wait_for_function("() => document.querySelector('#theatre .question').textContent.includes('Question 0.')")
     page.click("#theatre-next")
     page.wait_for_function("() => document.querySelector('#theatre .question').textContent.includes('Question 1.')")
     page.click("[aria-label='Previous question']")
@@ -181,6 +202,120 @@ def test_questions_grids_and_one_controller_alone_can_be_chosen(page: Any) -> No
     page.wait_for_function("() => document.querySelectorAll('.side').length === 1")
     assert page.locator("#theatre-repeat").is_disabled()
     assert "stored sample of traces" in page.inner_text("#theatre")
+
+
+def test_a_link_leads_back_to_the_step_it_was_taken_at(page: Any, browser: Any, run: Path) -> None:
+    ready(page)
+    page.select_option("#theatre-a", "esc")
+    page.select_option("#theatre-question", "3")
+    page.wait_for_function("() => document.querySelector('#theatre .question').textContent.includes('Question 3.')")
+    page.fill("#theatre-scrub", "2")
+    page.wait_for_function("() => location.hash.includes('question=3') && location.hash.includes('step=2')")
+    other = browser.new_page(reduced_motion="reduce")
+    other.goto(page.url)
+    other.wait_for_function("() => (document.querySelector('#theatre-where') || {}).textContent?.startsWith('2 /')")
+    assert other.input_value("#theatre-a") == "esc"
+    assert "Question 3." in other.inner_text("#theatre .question")
+    for hostile in ("#theatre?question=99&a=<img>&step=-1", "#theatre?question=1&betaA=x&step=1e9"):
+        other.goto("about:blank")
+        other.goto((run / "report.html").as_uri() + hostile)
+        ready(other)
+        assert other.locator(".stage").count() > 0
+    other.close()
+
+
+def test_links_lead_back_to_the_choices_of_curves_and_failures(page: Any, browser: Any, run: Path) -> None:
+    page.select_option("#accuracy-set", "search")
+    page.select_option("#accuracy-grid", "1")
+    page.click("#accuracy [data-series=asc]")
+    page.wait_for_function("() => location.hash.includes('hidden=asc')")
+    curves = page.url
+    page.select_option("#failures-a", "esc")
+    page.select_option("#failures-grid", "1")
+    page.wait_for_function("() => location.hash.includes('#failures?a=esc') && location.hash.includes('grid=1')")
+    other = browser.new_page(reduced_motion="reduce")
+    other.goto(curves)
+    other.wait_for_selector("html[data-ready=yes]")
+    assert (other.input_value("#accuracy-set"), other.input_value("#accuracy-grid")) == ("search", "1")
+    assert other.get_attribute("#accuracy [data-series=asc]", "aria-pressed") == "false"
+    assert picture(other, "accuracy").count('class="mark') == picture(page, "accuracy").count('class="mark')
+    for link in (page.url, (run / "report.html").as_uri() + "#failures?a=<img>&betaA=x&grid=99&kind=none"):
+        other.goto("about:blank")
+        other.goto(link)
+        other.wait_for_selector("#failures [data-ready]")
+    other.goto("about:blank")
+    other.goto(page.url)
+    other.wait_for_selector("#failures [data-ready]")
+    assert (other.input_value("#failures-a"), other.input_value("#failures-grid")) == ("esc", "1")
+    other.close()
+
+
+def test_candidates_are_found_in_their_genealogy_and_compared(page: Any, run: Path) -> None:
+    assert page.locator("#genealogy .kin-node").count() == page.locator("#genealogy tbody tr").count() == 6
+    page.fill("#genealogy-text", "r2-0")
+    assert page.locator("#genealogy tbody tr").count() == 3
+    assert page.locator("#genealogy .kin-node.faint-node").count() == 3
+    page.wait_for_function("() => location.hash.includes('genealogy?text=r2-0')")
+    page.locator("#genealogy [aria-label^='Compare']").first.click()
+    page.select_option("#compare-a", "r1-01")
+    page.select_option("#compare-b", "r2-01")
+    page.wait_for_function(
+        "() => document.querySelector('#compare [data-ready]').dataset.ready === '[\"r1-01\",\"r2-01\"]'"
+    )
+    assert page.locator("#compare .row.added, #compare .row.removed").count() > 0
+    own = (run / "round-002" / "candidates" / "r2-01.py").read_text().split("\n")
+    for row in page.locator("#compare .row.added").all():
+        assert own[int(row.get_attribute("data-own")) - 1] == row.locator(
+            "css=span:not(.sign):not(.unseen)"
+        ).evaluate_all("parts => parts.map((part) => part.textContent).join('')")
+    page.click("#compare-swap")
+    page.wait_for_function(
+        "() => document.querySelector('#compare [data-ready]').dataset.ready === '[\"r2-01\",\"r1-01\"]'"
+    )
+    page.wait_for_function(
+        "() => location.hash === '#compare?a=r2-01&b=r1-01' || location.hash === '#compare?b=r1-01&a=r2-01'"
+    )
+
+
+def test_the_theatre_plays_itself_when_it_comes_into_view(browser: Any, run: Path) -> None:
+    from tests.browser.browsing import opened
+
+    moving = browser.new_page(viewport={"width": 1200, "height": 900})
+    opened(moving, run / "report.html")
+    moving.locator("#theatre .stages").scroll_into_view_if_needed()
+    moving.wait_for_function("() => document.querySelector('#theatre-play').textContent.includes('Pause')")
+    moving.click("#theatre-play")
+    assert "Play" in moving.inner_text("#theatre-play")
+    moving.close()
+
+
+def test_the_page_of_a_run_in_progress_follows_it(browser: Any, run: Path, tmp_path: Path) -> None:
+    going = tmp_path / "going"
+    shutil.copytree(run, going)
+    (going / "result.json").unlink()
+    shutil.move(going / "round-002", tmp_path / "later")
+    with started(tmp_path) as server:
+        page = browser.new_page(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+        page.goto(f"{server.url}runs/going/")
+        page.wait_for_selector("#compare [data-ready]")
+        page.select_option("#accuracy-cost", "sequential")
+        page.evaluate("document.querySelector('#round-1').open = true")
+        page.wait_for_selector("#candidate-r1-01")
+        page.evaluate("document.querySelector('#rounds').scrollIntoView({ behavior: 'instant' })")
+        place = page.evaluate("document.querySelector('#rounds').getBoundingClientRect().top")
+        page.focus("#genealogy-text")
+        page.evaluate("scrollBy(0, 1)")
+        shutil.copytree(tmp_path / "later", going / "round-002")
+        page.wait_for_selector("#news-link")
+        page.evaluate("document.activeElement.blur()")
+        page.evaluate("document.querySelector('#rounds').scrollIntoView({ behavior: 'instant' })")
+        page.wait_for_selector("#round-2")
+        page.wait_for_selector("#candidate-r1-01")
+        assert page.input_value("#accuracy-cost") == "sequential"
+        page.wait_for_function(
+            f"() => Math.abs(document.querySelector('#rounds').getBoundingClientRect().top - {place}) < 40"
+        )
+        page.close()
 
 
 def test_failures_are_sorted_and_lead_into_the_theatre(page: Any) -> None:

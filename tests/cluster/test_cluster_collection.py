@@ -96,7 +96,7 @@ def _kill_one_collector_when(ready):
                 time.sleep(0.05)
             for entry in Path("/proc").iterdir():
                 # An actor's process carries its class as its title, and this cluster's nodes are our children.
-                if entry.name.isdigit() and b"ray::_Collector" in _title(entry) and _is_ours(int(entry.name)):
+                if entry.name.isdigit() and b"ray::_EngineActor" in _title(entry) and _is_ours(int(entry.name)):
                     os.kill(int(entry.name), signal.SIGKILL)
                     self.done = True
                     return

@@ -67,7 +67,8 @@ def test_the_same_bytes_as_from_this_machine_alone(cluster, tmp_path):
     grids.write_priced(tmp_path)
     (tmp_path / "strange.py").write_text(STRANGE)
     words = ["sc:branches=4", "esc", tmp_path / "strange.py", "--grid", tmp_path / "worked.parquet", "--grid",
-             tmp_path / "priced.parquet", "--betas", "0,0.5,1", "--repeats", "5"]  # fmt: skip
+             tmp_path / "priced.parquet", "--betas", "0,0.5,1", "--repeats", "5", "--secret",
+             tmp_path / "secret"]  # fmt: skip
     here = evaluate(tmp_path / "local", *words, "--jobs", "1")
     there = evaluate(tmp_path / "ray", *words, "--executor", "ray")
     assert here == there
@@ -77,19 +78,32 @@ def test_the_same_bytes_as_from_this_machine_alone(cluster, tmp_path):
 
 
 def test_what_a_lost_node_played_is_played_again(cluster, tmp_path):
+    import ray
+
     grids.write_worked(tmp_path)
     (tmp_path / "slow.py").write_text(SLOW)
     words = [tmp_path / "slow.py", "--grid", tmp_path / "worked.parquet", "--betas", "0,1", "--repeats", "12"]
     here = evaluate(tmp_path / "local", *words, "--jobs", "1")
-    node = cluster.add_node(num_cpus=1)
+    node = None
+    ray.init(log_to_driver=False)
     try:
+        occupied = _occupy_all_nodes(ray)
+        node = cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
         raylet = node.all_processes["raylet"][0].process.pid
-        lost = _when(lambda: _playing(raylet), lambda: cluster.remove_node(node, allow_graceful=False))
+
+        def lose():
+            cluster.remove_node(node, allow_graceful=False)
+            for each in occupied:
+                ray.kill(each)
+
+        # Only the new node has a free CPU until it is lost, so that it plays whatever the machine's load is.
+        lost = _when(lambda: _playing(raylet), lose)
         there = evaluate(tmp_path / "ray", *words, "--executor", "ray")
         lost.join()
         assert lost.done, "the node was not seen to play before the evaluation ended"
     finally:
+        ray.shutdown()
         if node in cluster.worker_nodes:
             cluster.remove_node(node)
         # Only then does the cluster count it no more.
@@ -97,6 +111,19 @@ def test_what_a_lost_node_played_is_played_again(cluster, tmp_path):
     assert here == there
     for name in ("", "-traces"):
         assert (tmp_path / f"local{name}.parquet").read_bytes() == (tmp_path / f"ray{name}.parquet").read_bytes()
+
+
+def _occupy_all_nodes(ray):
+    """Return actors that take the CPU of every node, once they have it."""
+
+    class Placeholder:
+        def node(self):
+            return ray.get_runtime_context().get_node_id()
+
+    kind = ray.remote(num_cpus=1)(Placeholder)
+    actors = [kind.remote() for _ in range(2)]
+    assert len(set(ray.get([each.node.remote() for each in actors]))) == 2
+    return actors
 
 
 def _when(ready, act):
@@ -107,11 +134,13 @@ def _when(ready, act):
 
         def run(self):
             deadline = time.monotonic() + 120
-            while time.monotonic() < deadline and not ready():
+            # Asked once a turn: what is ready now may not be a moment later.
+            while time.monotonic() < deadline:
+                if ready():
+                    act()
+                    self.done = True
+                    return
                 time.sleep(0.02)
-            if ready():
-                act()
-                self.done = True
 
     thread = Actor(daemon=True)
     thread.start()
@@ -120,11 +149,16 @@ def _when(ready, act):
 
 def _playing(raylet):
     """Whether a worker of this node plays in a sandbox: it has a child then, the sandbox, which has its own."""
-    return any(
-        b"ray::_play" in (Path(f"/proc/{worker}/cmdline").read_bytes() if Path(f"/proc/{worker}").exists() else b"")
-        and any(map(_children, _children(worker)))
-        for worker in _children(raylet)
-    )
+    return any(b"ray::_play" in _command(worker) and any(map(_children, _children(worker)))
+               for worker in _children(raylet))  # fmt: skip
+
+
+def _command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        # It ended meanwhile, as the raylet's helpers do.
+        return b""
 
 
 def _children(pid):
@@ -141,15 +175,15 @@ def _children(pid):
 def test_both_nodes_play(cluster, tmp_path):
     import ray
 
-    from sandbox.cluster import RayFarm
+    from sandbox.cluster import RayExecutor
 
-    farm = RayFarm()
+    executor = RayExecutor()
     try:
-        assert farm.width == 2
+        assert executor.width == 2
         nodes = ray.remote(num_cpus=1)(_node)
         assert len(set(ray.get([nodes.remote() for _ in range(4)]))) == 2
     finally:
-        farm.close()
+        executor.close()
     assert not ray.is_initialized()
 
 

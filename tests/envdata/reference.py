@@ -1,11 +1,9 @@
-"""The rules of one episode, written down once more: plain Python, one episode, no arrays, made from DESIGN.md alone.
+"""The rules of one episode, written down once more from their description alone: plain Python, without arrays.
 
 `envdata.rules` settles the calls of many episodes at once; whatever it does has to be what this does for each alone.
 """
 
 import math
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from envdata.actions import Refusal
@@ -47,7 +45,7 @@ class ReferenceEpisode:
         *,
         max_branches: int = 64,
         budget: int | None = None,
-        probe_cost: int | None = 0,
+        probe_cost: int | None = None,
         dearest_probe: int = 0,
         repeats_last: bool = False,
     ) -> None:
@@ -135,75 +133,6 @@ class ReferenceEpisode:
             moves.append((i, given, branch.finished))
         return self._charge(moves)
 
-    def rounds(
-        self,
-        which: list[int],
-        fast: frozenset[int],
-        most: int,
-        burst: int,
-        widen: int,
-        leader: int,
-        through: bool,
-        opening: int,
-    ) -> tuple[Refusal, list[Target], int]:
-        """Rounds of `advance` and `branch`, and how many were whole; `fast` counts places in `which`."""
-        going, quick, targets = list(which), {which[at] for at in fast}, list[Target]()
-        if opening:
-            refusal = self._wrong(which, finished_too=not self.repeats_last)
-            if refusal:
-                return refusal, [], 0
-            refusal, targets = self.branch(opening, True)
-            begun = [target.branch for target in targets if not target.finished]
-            going += begun
-            turned = leader >= 0 and any(target.label == leader for target in targets if not target.finished)
-            if refusal or turned or (len(begun) < opening and not through) or not going:
-                return refusal, targets, 0
-        for taken in range(most):
-            ended: set[int] = set()
-            latest: dict[int, int] = {}
-            for turn in range(burst):
-                stepping = [i for i in going if turn == 0 or (i in quick and i not in ended)]
-                if not stepping:
-                    break
-                refusal, done = self.advance(stepping, True)
-                if refusal:
-                    return refusal, targets, taken
-                targets += done
-                latest |= {target.branch: target.label for target in done if target.label >= 0}
-                ended |= {target.branch for target in done if target.finished}
-            going = [i for i in going if i not in ended]
-            turned = leader >= 0 and any((latest[i] == leader) != (i in quick) for i in going if i in latest)
-            if not going or turned or (ended and not through) or taken + 1 == most:
-                return Refusal.ADMITTED, targets, taken + 1
-            if widen:
-                refusal, done = self.branch(widen, True)
-                if refusal:
-                    return refusal, targets, taken + 1
-                targets += done
-                going += [target.branch for target in done if not target.finished]
-                if any(target.finished for target in done) and not through:
-                    return Refusal.ADMITTED, targets, taken + 1
-                if leader >= 0 and any(target.label == leader for target in done if not target.finished):
-                    return Refusal.ADMITTED, targets, taken + 1
-        raise AssertionError("at least one round is asked for")
-
-    def in_turn(self, n: int, abreast: int, clear: Sequence[int], *, afresh: bool) -> tuple[Refusal, list[Target]]:
-        """Reads of `abreast` branches, until one answer is ahead of the next by as many votes as it takes."""
-        if not self.over and n > self.ceiling - len(self.branches):
-            return Refusal.NO_OPEN_SLOT, []
-        targets: list[Target] = []
-        while len(targets) < n:
-            refusal, done = self.read(min(abreast, n - len(targets)))
-            if refusal:
-                return refusal, targets
-            targets += done
-            voting = done if afresh else targets
-            votes = sorted(Counter(target.text for target in voting if target.text is not None).values())
-            second, first = [0, 0, *votes][-2:]
-            if first and second < len(clear) and first >= clear[second]:
-                break
-        return Refusal.ADMITTED, targets
-
     def prune(self, i: int) -> Refusal:
         if self.over:
             return Refusal.EPISODE_OVER
@@ -278,8 +207,7 @@ class ReferenceEpisode:
         if self.probe_cost is not None:
             return self.probe_cost
         costs = self.branches[i].row.probe_tokens
-        assert costs is not None
-        return costs[depth - 1]
+        return 0 if costs is None else costs[depth - 1]
 
     def _charge(self, moves: list[tuple[int, int, bool]]) -> list[Target]:
         """Pay for (branch, tokens decoded, whether to look); looking at a final answer is free."""

@@ -5,38 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from envdata.actions import Op, Refusal
-from envdata.episodes import Episodes, GroupResult, Played, Terms
+from envdata.episode_state import Calls
+from envdata.episodes import CallResults, Episodes, GroupResult, Terms
 from envdata.grid import Grid
-from envdata.ledger import Calls, Rounds, Turns
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a ROUNDS call asks for, besides its branches."""
-
-    most: int = 1
-    burst: int = 1
-    widen: int = 0
-    leader: int = -1
-    through: bool = False
-    opening: int = 0
-    fast: frozenset[int] = frozenset()
-    """Places in the list of branches."""
-    abreast: int = 1
-    afresh: bool = False
-    clear: tuple[int, ...] = ()
-    """Of an IN_TURN call, as the two above."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call; `branches` is how many to open for BRANCH, READ and IN_TURN, the list of them otherwise."""
+    """One call; `branches` is how many to open for BRANCH and READ, the list of them otherwise."""
 
     episode: int
     op: Op
     branches: int | list[int]
     probe: bool = True
-    asked: Asked = Asked()
 
 
 @dataclass(frozen=True)
@@ -54,28 +35,12 @@ def to_calls(calls: list[Call]) -> Calls:
     """The array form of calls of distinct episodes."""
     listed = [call.branches if isinstance(call.branches, list) else [] for call in calls]
     counts = [len(call.branches) if isinstance(call.branches, list) else call.branches for call in calls]
-    rounds = [call for call in calls if call.op is Op.ROUNDS]
-    most, burst, widen, leader, through, opening = (
-        np.array([getattr(call.asked, name) for call in rounds], bool if name == "through" else np.int64)
-        for name in ("most", "burst", "widen", "leader", "through", "opening")
-    )
-    fast = [
-        at in call.asked.fast for call in rounds if isinstance(call.branches, list) for at in range(len(call.branches))
-    ]
-    turns = [call.asked for call in calls if call.op is Op.IN_TURN]
     return Calls(
         np.array([call.episode for call in calls], np.int64),
         np.array([call.op for call in calls], np.int64),
         np.array([call.probe for call in calls], bool),
         np.array(counts, np.int64),
         np.array([branch for some in listed for branch in some], np.int64),
-        Rounds(most, burst, widen, leader, through, opening, np.array(fast, bool)),
-        Turns(
-            np.array([asked.abreast for asked in turns], np.int64),
-            np.array([asked.afresh for asked in turns], bool),
-            np.array([len(asked.clear) for asked in turns], np.int64),
-            np.array([votes for asked in turns for votes in asked.clear], np.int64),
-        ),
     )
 
 
@@ -88,7 +53,7 @@ class Table:
             orders = [np.arange(n, dtype=np.int32) for n in grid.branches]
             self.episodes.begin(group, orders, traced=traced)
 
-    def play(self, *calls: Call) -> Played:
+    def play(self, *calls: Call) -> CallResults:
         return self.episodes.play(to_calls(list(calls)))
 
     def call(self, op: Op, branches: int | list[int], *, probe: bool = True, episode: int = 0) -> list[Shown]:
@@ -122,10 +87,10 @@ class Table:
         return [Refusal(r) for r in self.episodes.prune(np.full(len(which), episode), which).tolist()]
 
     def tokens(self, episode: int = 0) -> int:
-        return int(self.episodes.ledger.tokens[episode])
+        return int(self.episodes.states.tokens[episode])
 
     def sequential(self, episode: int = 0) -> int:
-        return int(self.episodes.ledger.sequential[episode])
+        return int(self.episodes.states.sequential[episode])
 
     def result(self, group: int = 0) -> GroupResult:
         return self.episodes.result(group)

@@ -1,6 +1,9 @@
 """Grids through their public doors: writing, reading, the cache, and errors that name file, row and column."""
 
+import dataclasses
+import pwd
 import random
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from envdata import gridcheck
-from envdata.grid import BranchRow, Grid, GridError, cache_folder, write_grid
+from envdata import grid_schema
+from envdata.cache import NoCache, cache_folder
+from envdata.grid import BranchRow, Grid, GridError, write_grid
 from tests import grids
 
 
@@ -74,6 +80,23 @@ def test_a_second_load_maps_the_cache(tmp_path: Path, cache: Path) -> None:
     assert second.questions == first.questions
 
 
+@settings(max_examples=60)
+@given(place=st.integers(0, 1 << 20), bit=st.integers(0, 7))
+def test_a_cache_with_one_bit_turned_is_built_again(place: int, bit: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOTTS_CACHE", folder)
+        path = grids.write_priced(Path(folder))
+        Grid.load(path)
+        (kept,) = cache_folder("grids").iterdir()
+        whole = bytearray(sound := kept.read_bytes())
+        whole[place % len(whole)] ^= 1 << bit
+        kept.write_bytes(whole)
+        grid = Grid.load(path)
+        assert [answers_of(grid, 0, branch) for branch in range(3)] == [["5", "7", "7"], ["7", "7", "5", "7"], ["5"]]
+        assert grid.arrays.tokens.tolist() == [25, 31, 9, 45, 22, 14, 12]
+        assert kept.read_bytes() == sound
+
+
 @pytest.mark.parametrize("damage", [b"", b"ARROW1\0\0 but nothing else", b"x" * 4096])
 def test_a_damaged_cache_is_built_again(tmp_path: Path, cache: Path, damage: bytes) -> None:
     path = grids.write_worked(tmp_path)
@@ -101,13 +124,24 @@ def test_another_content_has_another_place_in_the_cache(tmp_path: Path, cache: P
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOTTS_CACHE", "/a")
-    assert cache_folder() == Path("/a/grids")
+    assert cache_folder("grids") == Path("/a/grids")
     monkeypatch.delenv("AUTOTTS_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/b")
-    assert cache_folder() == Path("/b/autotts/grids")
+    assert cache_folder("grids") == Path("/b/autotts/grids")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/c")
-    assert cache_folder() == Path("/c/.cache/autotts/grids")
+    assert cache_folder("grids") == Path("/c/.cache/autotts/grids")
+
+
+def test_a_user_without_a_home_has_no_cache_and_loads_grids_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AUTOTTS_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: {}[number])
+    with pytest.raises(NoCache, match="no home folder; name a folder that can be written in AUTOTTS_CACHE"):
+        cache_folder("grids")
+    assert answers_of(Grid.load(grids.write_worked(tmp_path)), 1, 2) == ["6", "6"]
 
 
 # ---- what a table must be: errors name file, row and column ----------------------------------------------------
@@ -135,14 +169,14 @@ def written(path: Path, change: Change, metadata: dict[bytes, bytes] | None = No
     rows = grids.rows(grids.PRICED)
     columns: dict[str, list[Any]] = {
         field.name: [getattr(row, field.name) for row in rows]
-        for field in gridcheck.SCHEMA
-        if field.name not in ("finish_reason", "text")
+        for field in grid_schema.SCHEMA
+        if field.name not in ("finish_reason", "text", "probe_prefill")
     }
     change(columns)
-    loose = {field.name: field.with_nullable(True).type for field in gridcheck.SCHEMA}
+    loose = {field.name: field.with_nullable(True).type for field in grid_schema.SCHEMA}
     free = {name for name, values in columns.items() if values and isinstance(values[0], str)}
     arrays = {name: pa.array(values, None if name in free else loose.get(name)) for name, values in columns.items()}
-    said = {gridcheck.FORMAT: b"1", gridcheck.INTERVAL: b"10"} if metadata is None else metadata
+    said = {grid_schema.FORMAT: b"1", grid_schema.INTERVAL: b"10"} if metadata is None else metadata
     pq.write_table(pa.table(arrays).replace_schema_metadata(said), path)
     return path
 
@@ -167,17 +201,29 @@ def written(path: Path, change: Change, metadata: dict[bytes, bytes] | None = No
         ),
         pytest.param(put("probe_confidences", 5, None), "row 5, column 'probe_confidences': ", id="no confidences"),
         pytest.param(
-            put("probe_confidences", 6, [-1.0, None, -1.0]),
-            "row 6, column 'probe_confidences': holds a null",
-            id="null confidence",
-        ),
-        pytest.param(
-            put("probe_confidences", 4, [-1.0, float("nan")]),
-            "row 4, column 'probe_confidences': nan is not a finite number",
+            put("probe_confidences", 4, [-1.0, float("inf")]),
+            "row 4, column 'probe_confidences': inf is not a finite number",
             id="confidence is no number",
         ),
         pytest.param(put("probe_tokens", 6, [1, 1, -1]), "row 6, column 'probe_tokens': -1 ", id="negative probe cost"),
         pytest.param(put("probe_tokens", 0, [3]), "row 0, column 'probe_tokens': ", id="probe costs too short"),
+        pytest.param(
+            lambda columns: columns.update(probe_prefill=[*columns["probe_tokens"][:6], [1, 1, -1]]),
+            "row 6, column 'probe_prefill': -1 ",
+            id="negative prefill",
+        ),
+        pytest.param(
+            add("signal_verifier", [0.5] * 9), "row 0, column 'signal_verifier': [0.5, ", id="signal of another length"
+        ),
+        pytest.param(add("signal_Score!", [0.5]), "a signal's name has up to 40 small letters", id="signal's name"),
+        pytest.param(
+            add("signal_probe_confidence", [0.5]), "this signal is the column 'probe_confidences'", id="signal twice"
+        ),
+        pytest.param(
+            lambda columns: columns.update({f"signal_s{n}": columns["probe_confidences"] for n in range(17)}),
+            "has 17 signals; a grid has 16 at most",
+            id="too many signals",
+        ),
         pytest.param(drop("tokens"), "column 'tokens' is missing", id="column missing"),
         pytest.param(add("probe_answer", "7"), "unknown column 'probe_answer'", id="column unknown"),
         pytest.param(add("tokens", "many"), "column 'tokens': string is not int32", id="column of another type"),
@@ -192,6 +238,46 @@ def test_a_grid_that_breaks_the_format_is_refused(tmp_path: Path, change: Change
         Grid.load(path)
     assert str(refused.value).startswith(str(path))
     assert message in str(refused.value)
+
+
+def test_signals_lie_beside_the_intervals(tmp_path: Path) -> None:
+    """Branches 0 and 1 have a value for the last step too, branch 2 has none at all."""
+    rows = grids.rows(grids.PRICED)
+    values = [[0.25 * depth for depth in range(len(row.probe_answers) + (row.branch < 2))] for row in rows]
+    lists = [None if row.branch == 2 else own for row, own in zip(rows, values, strict=True)]
+    found = [
+        dataclasses.replace(row, signals=None if own is None else {"verifier": own})
+        for row, own in zip(rows, lists, strict=True)
+    ]
+    path = grids.write(tmp_path / "g.parquet", found)
+    for _ in range(2):  # built, then mapped from the cache
+        arrays = Grid.load(path).arrays
+        assert arrays.signal_names == ("probe_confidence", "verifier")
+        assert list(arrays.signals) == ["verifier"]
+        for number, (row, own) in enumerate(zip(rows, lists, strict=True)):
+            start = int(arrays.first_answer[number])
+            expected = np.full(len(row.probe_answers) + 1, np.nan, np.float32)
+            expected[: len(own or ())] = own or ()
+            np.testing.assert_array_equal(arrays.signals["verifier"][start : start + len(expected)], expected)
+    by_depth = Grid.load(path).arrays.signal_by_depth(1, "verifier")
+    assert by_depth.shape == Grid.load(path).arrays.answers_by_depth(1).shape
+    assert by_depth[0].tolist()[0] == 0
+    assert np.isnan(by_depth[2]).all()
+    foreign = written(tmp_path / "foreign.parquet", lambda columns: columns.update(signal_verifier=lists))
+    again = Grid.load(foreign).arrays.signals["verifier"]
+    np.testing.assert_array_equal(again, arrays.signals["verifier"])
+
+
+def test_a_grid_without_signals_has_none(tmp_path: Path) -> None:
+    assert Grid.load(grids.write_worked(tmp_path)).arrays.signal_names == ()
+
+
+@pytest.mark.parametrize("none", [None, float("nan"), -float("inf")])
+def test_a_confidence_that_is_not_known_is_none(tmp_path: Path, none: float | None) -> None:
+    grid = Grid.load(written(tmp_path / "g.parquet", put("probe_confidences", 6, [-1.0, none, -0.5])))
+    assert grid.arrays.confidences is not None
+    start = int(grid.arrays.first_answer[6])
+    assert np.array_equal(grid.arrays.confidences[start : start + 3], np.float32([-1, np.nan, -0.5]), equal_nan=True)
 
 
 def test_the_second_question_may_not_repeat_the_first(tmp_path: Path) -> None:

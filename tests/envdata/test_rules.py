@@ -1,11 +1,12 @@
 """The rules of an episode on the grids worked out by hand; they stand beside the tables in `tests/grids.py`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from envdata.actions import Op, Refusal
-from envdata.episodes import Episodes, Terms
+from envdata.episodes import UNRECORDED, Terms
 from envdata.grid import Grid
 from sandbox.status import Status
 from tests import grids
@@ -128,7 +129,7 @@ def test_a_probe_costs_a_number(worked: Grid) -> None:
 
 
 def test_a_probe_costs_what_was_recorded(priced: Grid) -> None:
-    table = Table(priced, Terms(probe_cost=None))
+    table = Table(priced, Terms())
     assert [step.cost for step in table.branch(4)] == [13, 12, 9, 11]
     assert [step.cost for step in table.advance(0, 1)] == [14, 12]
     assert [step.cost for step in table.advance(0, 1, 3)] == [5, 16, 35]
@@ -137,9 +138,60 @@ def test_a_probe_costs_what_was_recorded(priced: Grid) -> None:
     assert table.sequential() == 13 + 14 + 35 + 1
 
 
-def test_recorded_costs_are_asked_of_a_grid_that_has_none(worked: Grid) -> None:
-    with pytest.raises(ValueError, match="records no probe costs; give κ_probe as a number"):
-        Episodes(worked, Terms(probe_cost=None), 1)
+def test_prefill_of_a_probe_is_charged_by_its_weight(tmp_path: Path) -> None:
+    """Where a grid records it: rounded up, and beside whatever a probe costs."""
+    rows = [replace(row, probe_prefill=[5 * (n + 1) for n in range(len(row.probe_answers))]) for row in grids.rows()]
+    grid = Grid.load(grids.write(tmp_path / "prefill.parquet", rows))
+    free, third, whole = (Table(grid, Terms(prefill_weight=weight)) for weight in (0, 0.3, 1))
+    assert [step.cost for step in free.branch(3)] == [10, 10, 8]
+    assert [step.cost for step in third.branch(3)] == [12, 12, 8]
+    assert [step.cost for step in third.advance(0)] == [13]
+    assert [step.cost for step in whole.branch(2)] == [15, 15]
+    assert [step.cost for step in Table(grid, Terms(probe_cost=3, prefill_weight=1)).branch(2)] == [18, 18]
+
+
+def test_what_probes_took_is_known_whatever_they_are_charged(priced: Grid, worked: Grid) -> None:
+    charged, free, none = (
+        Table(grid, terms) for grid, terms in ((priced, Terms()), (priced, Terms(probe_cost=0)), (worked, Terms()))
+    )
+    for table in (charged, free, none):
+        table.branch(3)
+        table.advance(0)
+        table.call(Op.FINISH, [1])
+    paid, unpaid, unknown = (table.result() for table in (charged, free, none))
+    assert paid.probe_tokens.tolist() == unpaid.probe_tokens.tolist()
+    assert paid.probe_tokens[0] > 0
+    assert paid.tokens.tolist() == (paid.decoded + paid.probe_tokens).tolist()
+    assert unpaid.tokens.tolist() == unpaid.decoded.tolist() == paid.decoded.tolist()
+    assert set(unknown.probe_tokens.tolist()) == set(paid.probe_prefill.tolist()) == {UNRECORDED}
+
+
+def test_prefill_of_probes_is_summed(tmp_path: Path) -> None:
+    rows = [replace(row, probe_prefill=[5 * (n + 1) for n in range(len(row.probe_answers))]) for row in grids.rows()]
+    table = Table(Grid.load(grids.write(tmp_path / "prefill.parquet", rows)), Terms())
+    table.branch(2)
+    assert table.result().probe_prefill[0] == 2 * 5
+    table.advance(0)
+    assert table.result().probe_prefill[0] == 2 * 5 + 10
+
+
+def test_prefill_counts_in_what_a_call_may_cost(tmp_path: Path) -> None:
+    rows = [replace(row, probe_prefill=[20] * len(row.probe_answers)) for row in grids.rows()]
+    grid = Grid.load(grids.write(tmp_path / "prefill.parquet", rows))
+    table = Table(grid, Terms(budget=50, prefill_weight=1))
+    assert table.refused(Op.BRANCH, 2) is Refusal.BUDGET_EXCEEDED
+    assert [step.cost for step in table.branch(1)] == [30]
+
+
+def test_probes_are_free_where_a_grid_records_no_costs(worked: Grid) -> None:
+    for terms in (Terms(), Terms(probe_cost=0)):
+        assert [step.cost for step in Table(worked, terms).branch(3)] == [10, 10, 8]
+    assert Terms().on([worked]) == Terms(probe_cost=0)
+
+
+def test_terms_on_a_grid_that_records_costs_are_as_given(worked: Grid, priced: Grid) -> None:
+    assert Terms().on([worked, priced]) == Terms()
+    assert Terms(probe_cost=3).on([worked]) == Terms(probe_cost=3)
 
 
 def test_confidences_come_with_probes_alone(priced: Grid) -> None:
@@ -176,7 +228,7 @@ def test_the_worst_case_counts_the_probe(worked: Grid, probe: bool, refused: boo
 
 
 def test_the_worst_case_of_recorded_costs_is_the_grids_dearest_probe(priced: Grid) -> None:
-    table = Table(priced, Terms(probe_cost=None, budget=15))
+    table = Table(priced, Terms(budget=15))
     assert table.refused(Op.BRANCH, 1) is Refusal.BUDGET_EXCEEDED  # 10 + 6 somewhere in the grid, though 3 here
     table.branch(probe=False)
 

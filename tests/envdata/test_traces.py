@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from envdata.actions import Op
+from envdata.episodes import Terms
 from envdata.grid import Grid
 from envdata.traces import SCHEMA
 from sandbox.status import Status
@@ -15,7 +16,7 @@ from tests.envdata.table import Call, Table
 
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
-    return Table(Grid.load(grids.write_priced(tmp_path)), groups=2)
+    return Table(Grid.load(grids.write_priced(tmp_path)), Terms(probe_cost=0), groups=2)
 
 
 def rows(table: Table, group: int, *columns: str) -> list[tuple[object, ...]]:

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from envdata.grid import Grid, GridError, write_grid
-from envdata.survey import Survey
+from envdata.grid_statistics import GridStatistics
+from envdata.grid_suitability import set_differences
 from envdata.verification import verify
 from tests import grids
 
@@ -24,41 +25,41 @@ def faults(verified):
 
 
 @pytest.fixture
-def survey(tmp_path):
-    return Survey(Grid.load(grids.write_worked(tmp_path)))
+def statistics(tmp_path):
+    return GridStatistics(Grid.load(grids.write_worked(tmp_path)))
 
 
-def test_accuracies_of_the_worked_grid(survey):
+def test_accuracies_of_the_worked_grid(statistics):
     # Right at the end: branches 0, 2, 3 of six; all but 2 of six; none of four.
-    assert survey.single.value == pytest.approx((3 / 6 + 5 / 6 + 0) / 3)
-    assert survey.oracle.value == pytest.approx(2 / 3)
+    assert statistics.single.value == pytest.approx((3 / 6 + 5 / 6 + 0) / 3)
+    assert statistics.oracle.value == pytest.approx(2 / 3)
     # Votes: 7 three, 5 two; 12 five, 6 one; 2 three, 4 one, and the gold answer 3 none.
-    assert survey.majority.value == pytest.approx(2 / 3)
-    assert survey.single.low <= survey.single.value <= survey.single.high
+    assert statistics.majority.value == pytest.approx(2 / 3)
+    assert statistics.single.low <= statistics.single.value <= statistics.single.high
 
 
-def test_by_depth_a_branch_that_has_ended_keeps_its_answer(survey):
-    assert survey.depths == 5
+def test_by_depth_a_branch_that_has_ended_keeps_its_answer(statistics):
+    assert statistics.depths == 5
     # After one interval: sum 5 ERR 7* 7 7 5, product 12 6 6 12* 6 '', root 2* 2 2 4.
-    assert survey.single_by_depth.value[0] == pytest.approx((3 / 6 + 2 / 6 + 0) / 3)
-    assert survey.majority_by_depth.value[0] == pytest.approx(1 / 3)
-    assert survey.agreement_by_depth.value[0] == pytest.approx((3 / 6 + 3 / 6 + 3 / 4) / 3)
-    assert survey.finished_by_depth.tolist() == pytest.approx([3 / 16, 6 / 16, 11 / 16, 15 / 16, 1.0])
-    assert survey.single_by_depth.value[-1] == pytest.approx(survey.single.value)
-    assert survey.majority_by_depth.value[-1] == pytest.approx(survey.majority.value)
+    assert statistics.single_by_depth.value[0] == pytest.approx((3 / 6 + 2 / 6 + 0) / 3)
+    assert statistics.majority_by_depth.value[0] == pytest.approx(1 / 3)
+    assert statistics.agreement_by_depth.value[0] == pytest.approx((3 / 6 + 3 / 6 + 3 / 4) / 3)
+    assert statistics.finished_by_depth.tolist() == pytest.approx([3 / 16, 6 / 16, 11 / 16, 15 / 16, 1.0])
+    assert statistics.single_by_depth.value[-1] == pytest.approx(statistics.single.value)
+    assert statistics.majority_by_depth.value[-1] == pytest.approx(statistics.majority.value)
 
 
 def test_what_is_no_answer_neither_votes_nor_settles(tmp_path):
     rows = grids.rows("only: 1\n 0 5 - ''\n 1 6 - ERR\n 2 7 - No\n 3 8 - 1")
-    survey = Survey(Grid.load(grids.write(tmp_path / "grid.parquet", rows)))
-    assert survey.majority.value == 1.0
-    assert survey.settled_by_depth.value.tolist() == [0.25]
-    assert survey.last_probe_agrees == (0, 0)
+    statistics = GridStatistics(Grid.load(grids.write(tmp_path / "grid.parquet", rows)))
+    assert statistics.majority.value == 1.0
+    assert statistics.settled_by_depth.value.tolist() == [0.25]
+    assert statistics.last_probe_agrees == (0, 0)
 
 
-def test_the_last_probe_and_the_final_answer(survey):
+def test_the_last_probe_and_the_final_answer(statistics):
     # Both there and equal: sum 0 1 3, product 0 1 2 4 5, root 1 2; and 4 of sum and 3 of root differ.
-    assert survey.last_probe_agrees == (10, 12)
+    assert statistics.last_probe_agrees == (10, 12)
 
 
 def test_a_grid_of_ours_that_holds(tmp_path):
@@ -142,3 +143,45 @@ def test_the_bundled_grids_hold(name):
     verified = verify(f"envdata/bundled/word-problems-{name}.parquet")
     assert verified.holds
     json.dumps([dataclasses.asdict(check) for check in verified.checks])
+
+
+# ---- fit to be searched on -----------------------------------------------------------------------------------------
+
+SOUND = "q: 7\n 0 15 7 7\n 1 16 7 7\n 2 17 7 7\n 3 18 5 5\nr: 8\n 0 15 8 8\n 1 16 8 8\n 2 17 1 1"
+
+
+@pytest.mark.parametrize(
+    ("rows", "unfit"),
+    [
+        pytest.param(SOUND, {}, id="answers differ and the majority gains"),
+        pytest.param(SOUND.partition("\nr")[0], {"questions": "one question"}, id="one question"),
+        pytest.param(SOUND.replace("q: 7", "q: 3").replace("r: 8", "r: 3"), {"right answers": "none of the 7"},
+                     id="nobody is ever right"),
+        pytest.param("q: 7\n 0 15 7 7\n 1 16 5 7\nr: 8\n 0 15 1 1\n 1 16 1 1", {"answers": "the same answer"},
+                     id="all answers alike"),
+        pytest.param("q: 7\n 0 15 7 7\nr: 8\n 0 15 1 1", {"branches": "no question"}, id="one branch each"),
+        pytest.param("q: 7\n 0 15 7 7\n 1 16 5 5\n 2 17 5 5\nr: 8\n 0 15 8 8\n 1 16 8 8",
+                     {"gain of a majority": "50.0 %, one branch in 66.7 %"}, id="the majority gains nothing"),
+    ],
+)  # fmt: skip
+def test_whether_a_search_can_learn_from_a_grid(tmp_path, rows, unfit):
+    verified = verify(grids.write(tmp_path / "grid.parquet", grids.rows(rows)))
+    assert verified.holds, faults(verified)
+    assert verified.fit is not bool(unfit)
+    assert verified.unfit.keys() == unfit.keys()
+    for name, words in unfit.items():
+        assert words in verified.unfit[name]
+
+
+def test_a_held_out_set_of_another_scale(tmp_path):
+    one = Grid.load(grids.write(tmp_path / "one.parquet", grids.rows(SOUND)))
+    long = [dataclasses.replace(row, tokens=10 * row.tokens) for row in grids.rows(SOUND)]
+    other = Grid.load(grids.write(tmp_path / "other.parquet", long))
+    write_grid(tmp_path / "wide.parquet", grids.rows(SOUND), 12, {})
+    wide = Grid.load(tmp_path / "wide.parquet")
+    assert list(set_differences([one], [one])) == []
+    assert list(set_differences([one], [])) == []
+    (scale,) = set_differences([one], [other])
+    assert "16 tokens on average in the search set, 163 in the held-out set" in scale
+    (interval,) = set_differences([one], [one, wide])
+    assert "10 tokens in the search set and 10, 12 in the held-out set" in interval

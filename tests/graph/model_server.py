@@ -81,6 +81,11 @@ class Request:
         """Whether a critique is asked for."""
         return '"diagnosis"' in self.text
 
+    @property
+    def is_consolidation(self) -> bool:
+        """Whether a consolidation of rounds is asked for."""
+        return "You are the historian" in self.text
+
 
 Answer = Say | Status | Raw
 Script = Callable[[Request], Answer]
@@ -88,6 +93,9 @@ Script = Callable[[Request], Answer]
 
 def sensible(request: Request) -> Answer:
     """What a good model says: the same for the same prompt."""
+    if request.is_consolidation:
+        statement = {"number": None, "text": "Waiting helps.", "rounds": [1], "figures": "r1-01"}
+        return Say(json.dumps({"statements": [statement], "struck": []}))
     if request.is_critique:
         return Say(json.dumps({"diagnosis": "It stops too early.", "directions": ["Wait longer when split."]}))
     digit = int(hashlib.sha256(request.text.encode()).hexdigest(), 16) % 90 + 10
@@ -153,6 +161,11 @@ def _answer(handler: BaseHTTPRequestHandler, request: Request, answer: Answer) -
         _head(handler, answer.code, "application/json", {"content-length": str(len(body)), **answer.headers})
         handler.wfile.write(body)
         return
+    if isinstance(answer, Say) and not is_anthropic and not request.body.get("stream"):
+        body = json.dumps(_completion(request, answer)).encode()
+        _head(handler, 200, "application/json", {"content-length": str(len(body))})
+        handler.wfile.write(body)
+        return
     _head(handler, 200, "text/event-stream", {"request-id": "req_1", "x-request-id": "req_1"})
     if isinstance(answer, Raw):
         handler.wfile.write(answer.body)
@@ -211,6 +224,15 @@ def _anthropic(request: Request, say: Say) -> Iterator[bytes]:
     details = {"output_tokens": say.output, "output_tokens_details": {"thinking_tokens": 50 if say.thinking else 0}}
     yield event("message_delta", delta={"stop_reason": stop, "stop_sequence": None}, usage=details)
     yield event("message_stop")
+
+
+def _completion(request: Request, say: Say) -> dict[str, Any]:
+    message = {"role": "assistant", "content": say.text}
+    usage = {"prompt_tokens": say.input, "completion_tokens": say.output, "total_tokens": say.input + say.output}
+    return {
+        "id": "c1", "object": "chat.completion", "created": 1, "model": request.body["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage,
+    }  # fmt: skip
 
 
 def _openai(request: Request, say: Say) -> Iterator[bytes]:

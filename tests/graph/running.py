@@ -9,8 +9,8 @@ import pytest
 
 from graph.cli import main
 
-VARYING = {"checkpoints.sqlite", "transcript.jsonl", "accounting.json", "report.html"}
-"""Files of a run with times in them; all others are the same for the same seed."""
+VARYING = {"checkpoints.sqlite", "transcript.jsonl", "accounting.json", "report.html", "secret"}
+"""Files of a run with times in them, and its secret; all others are the same for the same seed."""
 
 
 def command(*arguments: object) -> list[str]:

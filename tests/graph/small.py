@@ -8,13 +8,13 @@ from envdata.grid import BranchRow, write_grid
 INTERVAL = 8
 
 
-def write_small(path: Path, *, seed: int = 0, questions: int = 6, branches: int = 12) -> Path:
+def write_small(path: Path, *, seed: int = 0, questions: int = 6, branches: int = 12, gold_prefix: str = "") -> Path:
     """Write the grid; the same arguments give the same bytes."""
     rng = random.Random(seed)
     rows = []
     for question in range(questions):
         skill = 0.15 + 0.6 * question / questions
-        gold = str(100 + question)
+        gold = f"{gold_prefix}{100 + question}"
         for branch in range(branches):
             length = rng.randint(3, 9)
             right = rng.random() < skill

@@ -13,20 +13,20 @@ from typing import Any
 import pytest
 
 from envdata.grid import BranchRow, write_grid
-from graph.briefing import make_brief, make_evidence
-from graph.context import Context
 from graph.explorers.base import Brief, Critique, Evidence, Proposal
 from graph.explorers.evolution.explorer import Evolution
-from graph.folder import RunFolder, read_json
-from graph.journal import Journal
-from graph.nodes.baselines import evaluate_baselines
-from graph.nodes.critic import criticise
-from graph.nodes.executor import execute
-from graph.nodes.historian import archive
-from graph.nodes.proposer import propose
-from graph.prompts import ReplyError, critique_prompt, proposal_prompt
-from graph.settings import RunSettings
-from graph.telling import Silence
+from graph.explorers.prompts import ReplyError, critique_prompt, proposal_prompt
+from graph.loop.briefs import make_brief, make_evidence
+from graph.loop.context import Context
+from graph.loop.nodes.baselines import evaluate_baselines
+from graph.loop.nodes.critic import criticise
+from graph.loop.nodes.executor import execute
+from graph.loop.nodes.historian import archive
+from graph.loop.nodes.proposer import propose
+from graph.run.observers import SilentObserver
+from graph.run.paths import RunFolder, read_json
+from graph.run.settings import RunSettings
+from graph.run.transcript import Transcript
 from sandbox.candidate import shipped
 from sandbox.evaluate import Evaluator
 
@@ -43,11 +43,11 @@ class Watching:
     def identity(self) -> Mapping[str, str]:
         return {"explorer": "watching"}
 
-    def propose(self, brief: Brief, journal: Journal) -> Sequence[Proposal]:
+    def propose(self, brief: Brief, transcript: Transcript) -> Sequence[Proposal]:
         self.briefs.append(brief)
-        return Evolution().propose(brief, journal)
+        return Evolution().propose(brief, transcript)
 
-    def critique(self, evidence: Evidence, journal: Journal) -> Critique:
+    def critique(self, evidence: Evidence, transcript: Transcript) -> Critique:
         self.evidence.append(evidence)
         return Critique("a diagnosis", ("a direction",))
 
@@ -55,7 +55,7 @@ class Watching:
 class Speechless(Watching):
     """One whose critiques cannot be read, even when asked again."""
 
-    def critique(self, evidence: Evidence, journal: Journal) -> Critique:
+    def critique(self, evidence: Evidence, transcript: Transcript) -> Critique:
         raise ReplyError("the reply holds no JSON object that can be read")
 
 
@@ -69,19 +69,19 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
     folder = tmp_path_factory.mktemp("ablations")
     settings = RunSettings(
         grids=(str(_write(folder / "search.parquet")),), heldout=(), candidates=2, finalists=1,
-        screening_repeats=1, repeats=1, betas=(0.0, 1.0), sandbox="process",
+        screening_repeats=1, repeats=1, betas=(0.0, 1.0), sandbox="process", resend=False, baselines="sc,asc",
     )  # fmt: skip
     runs = count()
 
     with Evaluator(settings.evaluation(), sandbox="process") as evaluator:
         # The baselines are the same in all of these runs.
-        first = Context(settings, RunFolder(folder / "baselines"), evaluator, Watching(), Silence())
+        first = Context(settings, RunFolder(folder / "baselines"), evaluator, Watching(), SilentObserver())
         evaluate_baselines(first, {"round": 0})
 
         def make(explorer: Watching, **changed: object) -> Run:
             own = RunFolder(folder / f"run-{next(runs)}")
             shutil.copytree(first.folder.round(0).path, own.round(0).path)
-            context = Context(replace(settings, **changed), own, evaluator, explorer, Silence())  # type: ignore[arg-type]
+            context = Context(settings.replace(**changed), own, evaluator, explorer, SilentObserver())  # type: ignore[arg-type]
             for number in range(1, context.settings.rounds + 1):
                 state = propose(context, {"round": number})
                 state = execute(context, {**state, "round": number})
@@ -112,7 +112,7 @@ def _write(path: Path) -> Path:
 
 def under(context: Context, **switches: bool) -> Context:
     """The same run, as another setting would tell of it."""
-    return replace(context, settings=replace(context.settings, **switches))  # type: ignore[arg-type]
+    return replace(context, settings=context.settings.replace(**switches))  # type: ignore[arg-type]
 
 
 def test_without_a_switch_everything_is_told(whole: Run) -> None:
@@ -142,13 +142,17 @@ def test_without_history_only_the_best_of_the_round_before_is_told(whole: Run) -
     assert brief.history == (max(scored, key=lambda tried: tried.score or 0.0),)
     assert [lesson.round for lesson in brief.lessons] == [2]
     assert brief.frontier == ()
+    assert {label for each in brief.roles for label in each.parents} == {brief.history[0].label}
+    assert "combine" not in {each.role for each in brief.roles}, "one candidate has one family"
 
 
 def test_without_critic_neither_measurements_nor_diagnoses_are_told(whole: Run) -> None:
     brief = make_brief(under(whole[0], no_critic=True), 3)
     assert all((each.diagnosis, each.directions, each.measured) == ("", (), "") for each in brief.lessons)
     assert all("traced episodes are wrong" in each.failures for each in brief.lessons)
-    assert brief.history == make_brief(whole[0], 3).history
+    told = make_brief(whole[0], 3).history
+    assert any(each.family for each in told), "families are measured by the critic"
+    assert brief.history == [replace(each, family="") for each in told]
 
 
 def test_without_traces_nobody_hears_why_episodes_failed(whole: Run) -> None:
@@ -167,6 +171,7 @@ def test_without_feedback_every_brief_is_the_first_but_for_its_seed(whole: Run) 
     same = [replace(brief, round=1, seed=0) for brief in briefs]
     assert same[0] == same[1] == same[2]
     assert (same[0].history, same[0].lessons, same[0].frontier, same[0].feedback) == ((), (), (), False)
+    assert same[0].roles == ()
     prompts = [proposal_prompt(brief, limit=50_000) for brief in briefs]
     words = [prompt.changing.replace(str(brief.seed), "…") for prompt, brief in zip(prompts, briefs, strict=True)]
     assert words[0] == words[1] == words[2]
@@ -194,19 +199,19 @@ def test_without_traces_the_critic_sees_none_and_the_archive_keeps_them(played: 
 
 def test_without_beta_a_schedule_that_moves_is_sent_back_and_a_candidate_is_one_point(played: Make) -> None:
     class Stubborn(Watching):
-        def propose(self, brief: Brief, journal: Journal) -> Sequence[Proposal]:
+        def propose(self, brief: Brief, transcript: Transcript) -> Sequence[Proposal]:
             self.briefs.append(brief)
-            return Evolution().propose(replace(brief, free_knobs=brief.attempt > 0), journal)
+            return Evolution().propose(replace(brief, free_knobs=brief.attempt > 0), transcript)
 
-    context, explorer = played(Stubborn(), no_beta=True, rounds=1)
+    context, explorer = played(Stubborn(), no_beta=True, rounds=1, objective="area")
     assert all(brief.free_knobs for brief in explorer.briefs)
     assert "the same numbers for every beta" in explorer.briefs[1].rejected[0].why
     (scored,) = [tried for tried in make_brief(context, 2).history if tried.score is not None]
     (point,) = scored.points
     assert point.beta is None
     # Under `area`, the one point counts from its price to the end of the range.
-    yardstick = context.yardstick
-    share = math.log(yardstick.high / max(yardstick.low, point.tokens)) / math.log(yardstick.high / yardstick.low)
+    scorer = context.scorer
+    share = math.log(scorer.high / max(scorer.low, point.tokens)) / math.log(scorer.high / scorer.low)
     assert scored.score == pytest.approx(point.accuracy * share)
 
 
@@ -215,20 +220,20 @@ def test_a_critique_that_cannot_be_read_leaves_the_measurements_alone(played: Ma
     page = context.folder.round(1).critique.read_text()
     assert "What it means" not in page
     assert "Why episodes failed" in page
-    events = Journal(context.folder.round(1).transcript).events()
+    events = Transcript(context.folder.round(1).transcript).events()
     assert any(each["event"] == "critique left out" and "no JSON" in each["why"] for each in events)
 
 
 def test_a_duplicate_is_said_in_the_metrics_the_critique_and_the_next_brief(played: Make) -> None:
     class Copying(Watching):
-        def propose(self, brief: Brief, journal: Journal) -> Sequence[Proposal]:
+        def propose(self, brief: Brief, transcript: Transcript) -> Sequence[Proposal]:
             source = shipped("asc").read_text()
             return [Proposal(source, "new"), Proposal(source.replace("def solve", "# new\n    def solve"), "newer")]
 
     context, explorer = played(Copying(), rounds=1)
     said = read_json(context.folder.round(1).metrics)["candidates"]
     assert [each["same_as"] for each in said] == ["asc", "asc"]
-    assert [each.same_as for each in explorer.evidence[0].tried] == ["asc", "asc"]
+    assert [each.same_as for each in explorer.evidence[0].candidates] == ["asc", "asc"]
     assert "r1-02 acts exactly as asc does" in context.folder.round(1).critique.read_text()
     assert "It acts exactly as asc does" in explorer.evidence[0].measured
     assert "It acts exactly as asc does: a duplicate." in proposal_prompt(make_brief(context, 2), limit=10**6).changing

@@ -1,5 +1,6 @@
 """Prices, the ledger over transcripts, statements, and what is settled before a run begins."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,17 @@ import pytest
 
 from graph.accounting.caps import CapReached, Caps
 from graph.accounting.ledger import Ledger, spent, unanswered
-from graph.accounting.prices import Given, price_of, worst_cost
-from graph.accounting.starting import DEFAULT_MAX_COST, DEFAULT_MAX_TOKENS, settle_caps
-from graph.accounting.statement import account
+from graph.accounting.prices import GivenPrice, price_of, worst_cost
+from graph.accounting.totals import compute_totals, read_totals
 from graph.accounting.usage import Usage
-from graph.settings import RunError, RunSettings
+from graph.explorers.base import Brief, Critique, Evidence, Explorer, Proposal
+from graph.loop import discovery
+from graph.loop.default_caps import DEFAULT_MAX_COST, DEFAULT_MAX_TOKENS, with_default_caps
+from graph.run.files import RunError
+from graph.run.observers import SilentObserver
+from graph.run.paths import RunFolder, read_json, write_json
+from graph.run.settings import RunSettings
+from graph.run.transcript import Transcript
 
 
 def at(second: float, event: str, of: str = "round-001", **said: Any) -> dict[str, Any]:
@@ -58,8 +65,25 @@ def test_what_was_in_flight_or_broke_off_counts_with_its_worst_case() -> None:
     assert spent(KILLED) == (0.5 + 2.0, 200 + 300)
 
 
+def test_each_role_and_each_of_several_explorers_is_accounted_by_itself() -> None:
+    events = [
+        at(0, "node", node="proposer"),
+        {**call(1, "propose/1/a"), "explorer": "x"},
+        {**reply(2, "propose/1/a"), "explorer": "x"},
+        at(3, "node", node="historian"),
+        {**call(4, "consolidate/1/b"), "explorer": "y"},
+        {**reply(5, "consolidate/1/b", None), "explorer": "y"},
+    ]
+    said = compute_totals(events)
+    assert {name: (own["calls"], own["cost"]) for name, own in said["roles"].items()} == {
+        "proposer": (1, 0.25), "historian": (1, "unknown"),
+    }  # fmt: skip
+    assert said["explorers"]["y"]["tokens"]["output"] == 20
+    assert (said["explorers"]["x"]["cost"], said["total"]["calls"]) == (0.25, 2)
+
+
 def test_a_statement_by_round_and_node() -> None:
-    said = account(KILLED)
+    said = compute_totals(KILLED)
     assert said["total"]["calls"] == 5
     assert said["total"]["replies"] == 2
     assert said["total"]["failed"] == 2
@@ -74,9 +98,9 @@ def test_a_statement_by_round_and_node() -> None:
 
 
 def test_a_cost_that_is_unknown_is_never_0() -> None:
-    said = account([at(0, "node", node="critic"), call(1, "a", None), reply(2, "a", None)])
+    said = compute_totals([at(0, "node", node="critic"), call(1, "a", None), reply(2, "a", None)])
     assert said["total"]["cost"] == "unknown"
-    lost = account([at(0, "node", node="critic"), call(1, "a", None)])
+    lost = compute_totals([at(0, "node", node="critic"), call(1, "a", None)])
     assert lost["total"]["possible_cost"] == "unknown"
 
 
@@ -88,7 +112,7 @@ def test_minutes_are_capped_over_all_processes() -> None:
 
 def test_prices() -> None:
     given = price_of("anything", provider=None, url=None, given=(3.0, 15.0))
-    assert given == Given(3.0, 15.0)
+    assert given == GivenPrice(3.0, 15.0)
     assert given.cost(Usage(input=1_000_000, output=100_000)) == pytest.approx(4.5)
     listed = price_of("claude-sonnet-4-5", provider="anthropic", url=None, given=None)
     assert listed is not None
@@ -122,11 +146,44 @@ def settings(spec: str, **more: Any) -> RunSettings:
 )
 def test_a_paid_explorer_has_a_cap_that_is_said(given: RunSettings, cost: float | None, tokens: int | None) -> None:
     said: list[str] = []
-    settled = settle_caps(given, said.append)
+    settled = with_default_caps(given, said.append)
     assert (settled.max_cost, settled.max_tokens) == (cost, tokens)
     assert bool(said) == (settled != given)
 
 
 def test_a_cap_on_money_that_nothing_could_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"--price IN,OUT .* or limit --max-tokens"):
-        settle_caps(settings("openai:gpt-99-secret", max_cost=3.0), print)
+        with_default_caps(settings("openai:gpt-99-secret", max_cost=3.0), print)
+
+
+class Interrupted(Explorer):
+    """An explorer that has one call answered and one in flight when Ctrl-C comes."""
+
+    def identity(self) -> Mapping[str, str]:
+        return {"explorer": "interrupted"}
+
+    def propose(self, brief: Brief, transcript: Transcript) -> Sequence[Proposal]:
+        for event in (call(0, "a"), reply(0, "a"), call(0, "b")):
+            transcript.record(event["event"], **{name: event[name] for name in event.keys() - {"at", "event", "of"}})
+        raise KeyboardInterrupt
+
+    def critique(self, evidence: Evidence, transcript: Transcript) -> Critique:
+        return Critique("")
+
+
+def test_a_run_that_is_interrupted_or_killed_has_right_totals(
+    tmp_path: Path, grids: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "make_run_explorer", lambda context: Interrupted())
+    settings = RunSettings(
+        grids=(str(grids[0]),), rounds=1, candidates=1, repeats=1, betas=(0.0, 1.0), sandbox="process", baselines="sc",
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        discovery.start(tmp_path / "run", settings, jobs=1, observer=SilentObserver())
+    folder = RunFolder(tmp_path / "run")
+    total = read_json(folder.accounting)["total"]
+    assert (total["calls"], total["replies"], total["possibly_billed"]) == (2, 1, 1)
+    assert (total["cost"], total["possible_cost"]) == (0.25, 1.0)
+    # What a kill after the last node would leave.
+    write_json(folder.accounting, {"total": {"calls": 0}})
+    assert read_totals(folder)["total"] == total

@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from graph.checkpoints import check_url, checkpoints, waiting_for
-from graph.context import Context
 from graph.explorers.registry import make_explorer
-from graph.folder import RunFolder
-from graph.journal import Journal
-from graph.machine import NODES, run
-from graph.settings import Pinned, RunError, RunSettings
+from graph.loop.checkpoints import check_url, checkpoints, waiting_for
+from graph.loop.context import Context
+from graph.loop.machine import NODES, run
+from graph.run.files import RunError
+from graph.run.paths import RunFolder
+from graph.run.pinned import Pinned
+from graph.run.settings import RunSettings
+from graph.run.transcript import Transcript
 from tests.graph.running import autotts, files
 from tests.postgres import binaries
 
@@ -55,7 +57,7 @@ def test_a_database_that_does_not_answer_is_said_without_the_password(
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        settings = RunSettings(("g",), (), checkpoints=f"postgresql://me@127.0.0.1:{closed.getsockname()[1]}/runs")
+        settings = RunSettings(grids=("g",), checkpoints=f"postgresql://me@127.0.0.1:{closed.getsockname()[1]}/runs")
         with (
             pytest.raises(RunError, match=r"does not answer: .*; the address comes from --checkpoints") as refused,
             checkpoints(RunFolder(tmp_path), settings),
@@ -171,7 +173,7 @@ def test_a_kill_between_a_nodes_result_and_the_checkpoint_after_it_loses_nothing
     # Nodes are run once each, whatever was lost between them.
     done = [
         event["node"]
-        for event in Journal(context.folder.round(1).transcript).of_all_rounds()
+        for event in Transcript(context.folder.round(1).transcript).of_all_rounds()
         if event["event"] == "done"
     ]
     assert sorted(done) == sorted(NODES)

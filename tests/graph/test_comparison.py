@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
+from graph.analysis.comparison import compare
+from graph.analysis.curves import Questions
 from graph.cli import cli
-from graph.comparison import compare
-from graph.curves import Questions
 from tests import grids
 
 GRID = "g.parquet"
@@ -57,8 +57,8 @@ def test_one_point_each() -> None:
     assert (point.only_a, point.only_b) == pytest.approx((3 / 6, 1 / 6))
     assert (point.tokens.a, point.tokens.b) == pytest.approx((20, 80 / 3))
     assert point.tokens.difference.value == pytest.approx(-20 / 3)
-    # B is the cheaper one in no resample, as dear as A where question 1 alone is drawn (1 of 27 draws).
-    assert point.tokens.superiority == pytest.approx(1 - 0.5 / 27, abs=0.01)
+    # A is the cheaper one on both questions where they differ.
+    assert point.tokens.superiority == 1 - 0.25 / 2
     assert found.area is None
 
 
@@ -72,8 +72,8 @@ def test_pairing_takes_away_what_is_hard_about_a_question() -> None:
     }
     (point,) = compare(episodes(played), "a", "b", asked(40)).points
     assert point.accuracy.difference.value == pytest.approx(1 / 12)
-    assert point.accuracy.difference.low == pytest.approx(1 / 12)
-    assert point.accuracy.superiority == 1.0
+    assert point.accuracy.difference.low == pytest.approx(1 / 12, abs=0.02)
+    assert point.accuracy.superiority > 0.9999
     assert point.tokens.superiority == 0.5
 
 
@@ -88,13 +88,43 @@ def test_points_are_paired_by_beta_and_sweeps_by_area() -> None:
     )
     found = compare(table, "a", "b", asked(2))
     assert [(point.beta_a, point.beta_b) for point in found.points] == [(0.0, 0.0), (1.0, 1.0)]
-    assert (found.low, found.high) == (10, 1000)
+    # From where both have a point; there A is half way, in log tokens, from 50 % to 100 %.
+    assert (found.low, found.high) == (100, 1000)
     assert found.area is not None
-    assert (found.area.a, found.area.b) == pytest.approx((0.5, 0.5))
-    narrow = compare(table, "a", "b", asked(2), (10, 100)).area
-    assert narrow is not None
-    assert (narrow.a, narrow.b, narrow.difference.value) == pytest.approx((0.5, 0.0, 0.5))
-    assert narrow.superiority == pytest.approx(1 - 0.5 / 4, abs=0.02)  # question 0 drawn twice: both at 0
+    assert (found.area.a, found.area.b) == pytest.approx((0.875, 1.0))
+    # B's best point costs 100 tokens; A is as accurate from 1000 on.
+    assert found.saving is not None
+    assert found.saving.value == 0
+    other = compare(table, "b", "a", asked(2)).saving
+    assert other is not None
+    assert other.value == pytest.approx(0.9)
+    wide = compare(table, "a", "b", asked(2), (10, 10_000))
+    assert (wide.low, wide.high) == (100, 10_000)
+    assert wide.area is not None
+    assert (wide.area.a, wide.area.b) == pytest.approx(((0.875 + 1) / 2, 1.0))
+
+
+@pytest.mark.parametrize("token_range", [(1, 10), (10, 100), (20.0, 99.9)])
+def test_a_range_below_the_points_of_one_says_nothing_of_it(token_range: tuple[float, float]) -> None:
+    table = episodes({("a", 0.0): [[(W, 10), (R, 10)]], ("b", 0.0): [[(R, 100), (R, 100)]]})
+    with pytest.raises(ValueError, match=r"b spends 100 at the least.*as 100:100"):
+        compare(table, "a", "b", asked(2), token_range)
+
+
+def test_one_that_is_better_at_every_beta_and_somewhat_dearer_is_not_behind() -> None:
+    """A begins where B has half of its points behind it, and is the better one at each of the rest."""
+    rng = np.random.default_rng(0)
+    hard = rng.random(30)
+    played: dict[tuple[str, float | None], list[list[tuple[bool, int]]]] = {}
+    for step in range(5):
+        beta, level = step / 4, 0.3 + 0.1 * step
+        played["a", beta] = [[(bool(h < level + 0.25), 2000 * 2**step) for h in hard]]
+        played["b", beta] = [[(bool(h < level), 500 * 2**step) for h in hard]]
+    found = compare(episodes(played), "a", "b", asked(30))
+    assert found.area is not None
+    assert all(point.accuracy.difference.value > 0 for point in found.points)
+    assert found.low == 2000
+    assert found.area.superiority > 0.5
 
 
 def test_one_that_ignores_beta_is_paired_with_every_point_of_the_other() -> None:

@@ -1,18 +1,21 @@
 """The critic's measurements of curves made by hand, and how they are put into words."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from envdata.scoring import Interval
-from graph.critic.digest import KINDS, Digest
-from graph.critic.endings import Stop
+from envdata.intervals import Interval
+from graph.analysis.curves import Curve, Questions
+from graph.analysis.traces.endings import Ending
+from graph.analysis.traces.failure_digest import FAILURE_KINDS, FailureDigest
+from graph.critic.behind import standings
 from graph.critic.invariance import Invariance
-from graph.critic.losses import SHOWN, against
-from graph.critic.measures import Contract, Coverage, Drop, Measures, Monotonicity, ignores_beta
-from graph.critic.writing import write_failures, write_measures
-from graph.curves import Curve
+from graph.critic.markdown import write_failures, write_measures
+from graph.critic.measurement import Measures
+from graph.critic.measures import Contract, Coverage, Drop, Monotonicity
+from sandbox.evaluate import ignores_beta
 
 NOTHING = Interval(0.0, 0.0, 0.0)
 
@@ -27,30 +30,38 @@ def curve(label: str, betas: tuple[float | None, ...], correct: list[list[float]
 BASELINE = curve("asc", (0.0, 0.5, 1.0), [[0, 0, 1], [1, 0, 1], [1, 1, 1]], [100, 200, 400])
 
 
-def test_a_point_stands_against_the_best_that_costs_no_more() -> None:
-    own = curve("c", (0.0, 1.0), [[0, 1, 1], [0, 1, 0.5]], [50, 250])
-    cheap, dear = against(own, BASELINE, (0.0, 1.0))
-    # Nothing of the baseline is as cheap: its cheapest stands there.
-    assert (cheap.baseline_beta, cheap.baseline_tokens, cheap.better, cheap.worse) == (0.0, 100, 1, 0)
-    assert (dear.baseline, dear.baseline_beta, dear.better, dear.worse) == ("asc", 0.5, 1, 2)
-    assert [(lost.question, lost.accuracy, lost.baseline_accuracy) for lost in dear.lost] == [
-        ("0/0", 0, 1),
-        ("0/2", 0.5, 1),
-    ]
-    assert (dear.lost[0].tokens, dear.lost[0].baseline_tokens) == (250, 200)
+def other_of(whole: Curve, points: int) -> Curve:
+    """The first points of a curve."""
+    return Curve(whole.label, whole.betas[:points], (whole.correct[0][:points],),
+                 (whole.tokens_by_question[0][:points],), {}, None)  # fmt: skip
 
 
-def test_only_the_points_that_are_asked_for_and_the_worst_questions_are_told() -> None:
-    many = 20
-    baseline = curve("sc", (0.0,), [[1.0] * many], [10])
-    own = curve("c", (0.0, 0.5, 1.0), [[0.0] * many] * 3, [10, 20, 30])
-    (found,) = against(own, baseline, (0.5,))
-    assert (found.beta, found.worse, len(found.lost)) == (0.5, many, SHOWN)
+QUESTIONS = Questions(("g",), (("a", "b", "c"),))
 
 
-def test_one_that_ignores_beta_is_looked_at_all_the_same() -> None:
-    (found,) = against(curve("c", (None,), [[1, 1, 1]], [150]), BASELINE, (0.0, 1.0))
-    assert (found.beta, found.better) == (None, 2)
+def test_a_point_stands_against_the_best_curve_at_its_price() -> None:
+    other = curve("sc", (0.0, 1.0), [[0, 0, 0], [1, 0, 0]], [50, 800])
+    own = curve("c", (0.0, 0.5, 1.0), [[0, 0, 1], [0, 1, 1], [1, 1, 1]], [40, 200, 800])
+    cheap, middle, dear = standings(own, [BASELINE, other], QUESTIONS)
+    assert (cheap.rival, cheap.ahead) == (None, None)
+    # asc is as accurate at 100 tokens.
+    assert (cheap.cheapest, cheap.cheapest_tokens) == ("asc", 100)
+    assert middle.rival == "asc"
+    assert middle.ahead is not None
+    assert middle.ahead.value == pytest.approx(0)
+    assert (middle.cheapest, middle.cheapest_tokens) == ("asc", pytest.approx(200))
+    # Curves stay after their last point.
+    assert (dear.rival, dear.cheapest_tokens) == ("asc", 400)
+
+
+def test_between_two_points_a_curve_is_read_in_log_tokens() -> None:
+    own = curve("c", (None,), [[1, 0.5, 1]], [200 * 2**0.5])
+    (found,) = standings(own, [BASELINE], QUESTIONS)
+    assert found.ahead is not None
+    assert found.ahead.value == pytest.approx(2.5 / 3 - 2.5 / 3)
+    assert found.cheapest_tokens == pytest.approx(200 * 2**0.5)
+    (beyond,) = standings(curve("c", (None,), [[1, 1, 1]], [150]), [other_of(BASELINE, 2)], QUESTIONS)
+    assert (beyond.cheapest, beyond.cheapest_tokens) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +73,22 @@ def test_a_schedule_that_is_the_same_everywhere_ignores_beta(schedules: list[dic
 
 
 PLAIN = Measures(
-    "c", Interval(0.5, 0.4, 0.6), Interval(-0.01, -0.02, 0.01), Contract({}, None, Invariance(12)),
-    Monotonicity([], []), Coverage(100, 400, 0.5, 2.0), NOTHING, against(BASELINE, BASELINE, (1.0,)), (),
-)  # fmt: skip
+    "c",
+    {
+        "score": Interval(0.5, 0.4, 0.6),
+        "over_baseline": Interval(-0.01, -0.02, 0.01),
+        "contract": Contract({}, None, Invariance(12)),
+        "monotonicity": Monotonicity([], []),
+        "coverage": Coverage(100, 400, 0.5, 2.0),
+        "gain": NOTHING,
+        "against": standings(other_of(BASELINE, 1), [BASELINE], QUESTIONS),
+        "digests": (),
+    },
+)
+
+
+def with_values(**changed: Any) -> Measures:
+    return replace(PLAIN, values={**PLAIN.values, **changed})
 
 
 def test_a_sound_candidate_in_words() -> None:
@@ -72,9 +96,12 @@ def test_a_sound_candidate_in_words() -> None:
         "### c",
         "",
         "- Objective 50.00 (40.00 … 60.00); against the best baseline -1.00 (-2.00 … +1.00), paired.",
-        "- Gain of the frontier over everything before: +0.00 (+0.00 … +0.00).",
+        "- Gain of the frontier over everything before: 0.00 (0.00 … 0.00).",
         "- Spends 100 … 400 tokens: 50 % of the range; the widest gap is a factor of 2.00.",
-        "- β = 1 (400 tokens) against asc at β = 1 (400 tokens): better on 0 questions, worse on 0.",
+        "",
+        "| β | %, at tokens | less the best before at these tokens | the cheapest before for this accuracy |",
+        "|---|---|---|---|",
+        "| 0 | 33.3 at 100 | 0.00 (-63.10 … +63.10) to asc | 100, 1.00 times as many (asc) |",
     ]
     assert write_failures([PLAIN]) == ""
 
@@ -92,11 +119,11 @@ def test_a_sound_candidate_in_words() -> None:
     ],
 )  # fmt: skip
 def test_what_breaks_the_contract_in_words(contract: Contract, said: str) -> None:
-    assert said in write_measures([replace(PLAIN, contract=contract)])
+    assert said in write_measures([with_values(contract=contract)])
 
 
 def test_what_moves_the_wrong_way_in_words() -> None:
-    moved = replace(PLAIN, monotonicity=Monotonicity(["width"], [Drop(0.1, 0.2, 500, 400)], ignores_beta=True))
+    moved = with_values(monotonicity=Monotonicity(["width"], [Drop(0.1, 0.2, 500, 400)], ignores_beta=True))
     words = write_measures([moved])
     assert "Knobs whose schedule goes both ways: “width”." in words
     assert "β = 0.2 spends 400 tokens, less than β = 0.1 (500)." in words
@@ -104,15 +131,20 @@ def test_what_moves_the_wrong_way_in_words() -> None:
 
 
 def test_failures_in_words() -> None:
-    digest = Digest(
-        0.5, 10, 4, {**dict.fromkeys(KINDS, 0), "right_pruned": 2},
-        {**dict.fromkeys(KINDS, ()), "right_pruned": ["0/1", "0/5"]},
-        0.25, {"BRANCH": 0.75, "CONTINUE": 0.25}, 0.1, 6.5, 0.5, [Stop("stopped", "the vote is clear", 7, 5, 1234.0)],
+    digest = FailureDigest(
+        0.5, 100, 40, {**dict.fromkeys(FAILURE_KINDS, 0), "right_pruned": 2, "never_seen": 30, "overspent": 1},
+        0.25, {"BRANCH": 0.75, "CONTINUE": 0.25}, 0.1, 6.5, 0.5, [Ending("stopped", "the vote is clear", 7, 5, 1234.0)],
+        [(20, 25), (10, 15)], 12.4,
     )  # fmt: skip
-    words = write_failures([replace(PLAIN, digests=[digest])])
-    assert "β = 0.5: 4 of 10 traced episodes are wrong; 25 % of the tokens came after" in words
-    assert "2 wrong, after a branch with the right answer was pruned (grid/question 0/1, 0/5)" in words
+    words = write_failures([with_values(digests=[digest])])
+    assert (
+        "β = 0.5: 40 of 100 traced episodes are wrong: in 30 no branch showed the right answer (coverage), in 10 one "
+        "did (accuracy); by grid 20 + 5, 10 + 5. 25 % of the tokens came after the last change"
+    ) in words
+    assert "2 wrong, after a branch with the right answer was pruned." in words
+    assert "right, with most of the tokens spent" not in words
     assert "BRANCH 75 %, CONTINUE 25 %, 10 % into branches that were pruned; 6.5 branches an episode, 50 %" in words
+    assert "read to their ends, 12 calls." in words
     assert (
         "7 ended because it stopped with branches that could go on, saying “the vote is clear”: 5 right, 1,234" in words
     )

@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from graph.critic.digest import Digest, digests
-from graph.critic.endings import SHOWN
-from graph.critic.recorded import Recorded, plurality
+from graph.analysis.traces.endings import SHOWN
+from graph.analysis.traces.failure_digest import FailureDigest, failure_digests
+from graph.analysis.traces.gold import ReferenceAnswers, plurality
 from sandbox.evaluate import TRACES
 
 
@@ -33,10 +33,10 @@ def traces(*episodes: str) -> pa.Table:
     return pa.Table.from_pylist(rows, TRACES)
 
 
-def digest(*told: str, finals: str = "", ceiling: int = 64, gold: str = "7") -> Digest:
+def digest(*told: str, finals: str = "", ceiling: int = 64, gold: str = "7") -> FailureDigest:
     """Of episodes whose gold answer is 7; `finals` are the final answers of every question's branches."""
-    recorded = Recorded([gold] * len(told), [finals.split()] * len(told))
-    (found,) = digests(traces(*told), "c", {"g.parquet": recorded}, ceiling)
+    recorded = ReferenceAnswers([gold] * len(told), [finals.split()] * len(told))
+    (found,) = failure_digests(traces(*told), "c", {"g.parquet": recorded}, ceiling)
     assert found.episodes == len(told)
     return found
 
@@ -101,9 +101,10 @@ def test_an_answer_that_is_none_does_not_lead() -> None:
     assert digest("BRANCH 0 ERR 10; BRANCH 1 5 20; ANSWER -1 5 20").idle == 0
 
 
-def test_examples_name_questions_and_no_answers() -> None:
-    found = digest("BRANCH 0 5 10; ANSWER -1 5 10", "BRANCH 0 4 10; ANSWER -1 4 10")
-    assert found.examples["never_seen"] == ["0/0", "0/1"]
+def test_losses_are_told_apart_on_each_grid() -> None:
+    found = digest("BRANCH 0 5 10; ANSWER -1 5 10", "BRANCH 0 7 10; BRANCH 1 4 20; ANSWER -1 4 20")
+    assert (found.kinds["never_seen"], found.wrong, found.lost) == (1, 2, [(1, 2)])
+    assert found.calls == 2.5
 
 
 def test_spending_is_told_by_action_and_by_what_became_of_the_branch() -> None:

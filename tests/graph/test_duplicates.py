@@ -5,10 +5,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from graph.duplicates import behaviours, same_as
+from graph.critic.duplicates import behaviours, find_duplicate
 from sandbox.candidate import Candidate, shipped
 from sandbox.evaluate import Evaluator, Plan
-from sandbox.playing import Settings
+from sandbox.replay_player import EvaluationSettings
 
 VOTE = """
 from sandbox.tts import Controller, majority
@@ -44,7 +44,7 @@ def episodes(grids: tuple[Path, Path]) -> pa.Table:
         "failing": (candidate("failing", reading="episode.nothing"), 2),
     }
     paths = tuple(str(path) for path in grids)
-    with Evaluator(Settings(), sandbox="process") as evaluator:
+    with Evaluator(EvaluationSettings(), sandbox="process") as evaluator:
         plans = [Plan(each, paths, (0.0, 1.0), repeats) for each, repeats in own.values()]
         plans.append(Plan(Candidate("other terms", shipped("sc").read_text()), paths[:1], (0.0, 1.0), 2))
         return evaluator.evaluate(plans).episodes
@@ -53,16 +53,18 @@ def episodes(grids: tuple[Path, Path]) -> pa.Table:
 def test_who_ends_every_episode_alike_is_the_same_whatever_the_source(episodes: pa.Table) -> None:
     known = behaviours(episodes)
     one = known["one"]
-    alike = {label for label, other in known.items() if same_as(one, {label: other})}
+    alike = {label for label, other in known.items() if find_duplicate(one, {label: other})}
     assert alike == {"one", "rewritten", "longer"}
-    assert same_as(known["rewritten"], {"wider": known["wider"], "longer": known["longer"], "one": one}) == "longer"
+    assert (
+        find_duplicate(known["rewritten"], {"wider": known["wider"], "longer": known["longer"], "one": one}) == "longer"
+    )
 
 
 def test_who_failed_or_was_played_elsewhere_is_nobodys_twin(episodes: pa.Table) -> None:
     known = behaviours(episodes)
     assert known["failing"] == {}
-    assert same_as(known["failing"], known) is None
-    assert same_as(known["one"], {"other terms": known["other terms"], "failing": known["failing"]}) is None
+    assert find_duplicate(known["failing"], known) is None
+    assert find_duplicate(known["one"], {"other terms": known["other terms"], "failing": known["failing"]}) is None
 
 
 def test_the_order_of_rows_does_not_matter(episodes: pa.Table) -> None:

@@ -3,10 +3,12 @@
 import json
 
 import matplotlib.image
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from click.testing import CliRunner
 
+from envdata.grid import write_grid
 from graph.cli.grid import grid_group
 from tests import grids
 
@@ -21,7 +23,7 @@ def call(*words):
 def test_a_sound_grid_ends_well(tmp_path):
     result = call("verify", SEARCH)
     assert result.exit_code == 0, result.output
-    assert "majority right      62.5 % (47.9 … 77.1)" in result.output
+    assert "majority right      62.5 % (47.7 … 76.0)" in result.output
     assert "fit to be searched on" in result.output
 
 
@@ -71,7 +73,7 @@ def test_a_card_reads_as_the_hub_reads_it(tmp_path):
     ]
     text = card.text
     assert "| `probe_confidences` | list of float |" in text
-    assert "| a single branch is right | 41.5 (33.2 … 49.8) | 43.3 (34.6 … 51.9) |" in text
+    assert "| a single branch is right | 41.5 (32.7 … 50.9) | 43.3 (34.2 … 52.9) |" in text
     assert "word-problems?count=48&seed=1&skip=48" in text
     result = call(*words)
     assert (result.exit_code, "is there already; --force" in result.output) == (1, True)
@@ -88,3 +90,32 @@ def test_grids_and_their_card_load_as_a_dataset(tmp_path, monkeypatch):
     loaded = datasets.load_dataset(str(folder))
     assert list(loaded) == ["worked"]
     assert len(loaded["worked"]) == 16
+
+
+EVIL = "\x1b]0;owned\x07 \u202eevil \u2060\ufe0f"
+
+
+def test_nothing_of_a_grid_s_provenance_moves_the_terminal(tmp_path):
+    path = tmp_path / "g.parquet"
+    write_grid(path, grids.rows(), 10, {EVIL: [EVIL], "model": EVIL})
+    for words in (("info", path), ("info", path, "--json"), ("verify", path), ("verify", path, "--json")):
+        shown = call(*words).output
+        assert all(character.isprintable() or character == "\n" for character in shown), words
+    told = json.loads(call("info", path, "--json").output)
+    assert told["provenance"]["model"] == EVIL, "JSON means the same"
+
+
+def test_names_are_taken_wherever_paths_are(tmp_path):
+    assert "questions                   48" in call("info", "bundled").output
+    assert call("verify", "bundled/heldout").exit_code == 0
+    assert call("card", "bundled", "--out", tmp_path / "README.md").exit_code == 0
+    assert "word-problems-search.parquet" in (tmp_path / "README.md").read_text()
+    assert "bundled/search" in call("list").output
+
+
+def test_a_table_is_imported_as_it_is_typed(tmp_path):
+    table = pq.ParquetFile(grids.write_worked(tmp_path)).read().replace_schema_metadata(None)
+    pq.write_table(table, tmp_path / "table.parquet")
+    result = call("import", "table", tmp_path / "table.parquet", "--interval", 10, "--out", tmp_path / "g.parquet")
+    assert (result.exit_code, "3 questions, 16 branches" in result.output) == (0, True)
+    assert call("info", tmp_path / "g.parquet").exit_code == 0

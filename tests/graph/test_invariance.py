@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from envdata.grid import Grid
+from envdata.perturbations import permuted_grid, renamed_answers
 from graph.critic.invariance import Invariance, invariance
-from graph.critic.rearranging import rearranged, respelling
-from sandbox.backends.choose import make_backend
-from sandbox.candidate import SHIPPED, Candidate
-from sandbox.playing import Settings
+from sandbox.candidate import PAPER_BASELINES, Candidate
+from sandbox.evaluate import Evaluator
+from sandbox.replay_player import EvaluationSettings
 from tests.graph.small import write_small
 
 CONTROLLER = """
@@ -39,12 +39,13 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
 
 
 def played(grid: Grid, candidate: Candidate) -> Invariance:
-    return invariance(make_backend("process"), candidate, [grid], (0.0, 1.0), Settings(order="balanced"))
+    with Evaluator(EvaluationSettings(order="balanced"), sandbox="process") as evaluator:
+        return invariance(evaluator, candidate, {grid.name: grid}, (0.0, 1.0))
 
 
 @pytest.mark.parametrize("name", ["cmc", "parallel_probe", "esc"])
 def test_shipped_controllers_are_indifferent(grid: Grid, name: str) -> None:
-    assert name in SHIPPED
+    assert name in PAPER_BASELINES
     found = played(grid, Candidate.parse(name))
     assert found.holds
     assert found.episodes == 2 * len(grid.questions)
@@ -78,8 +79,8 @@ def test_one_that_is_not_deterministic_is_told_apart(grid: Grid) -> None:
 
 def test_a_rearranged_grid_is_the_same_grid_with_other_words(grid: Grid) -> None:
     order = [3, 0, 5, 1, 4, 2]
-    moved = rearranged(grid, order, respelt=True)
-    words = respelling(grid)
+    moved = permuted_grid(grid, order, respelt=True)
+    words = renamed_answers(grid)
     old, new = grid.arrays, moved.arrays
     assert moved.questions == [grid.questions[question] for question in order]
     assert moved.gold_answers == [words[q].get(grid.gold_answers[q], grid.gold_answers[q]) for q in order]
@@ -95,7 +96,7 @@ def test_a_rearranged_grid_is_the_same_grid_with_other_words(grid: Grid) -> None
 
 def test_an_order_has_every_question_once(grid: Grid) -> None:
     with pytest.raises(ValueError, match="each of 6 questions once"):
-        rearranged(grid, [0, 1, 2, 3, 4, 4], respelt=False)
+        permuted_grid(grid, [0, 1, 2, 3, 4, 4], respelt=False)
 
 
 def _codes(arrays: object, branch: int) -> np.ndarray:

@@ -1,15 +1,18 @@
 """A run in MLflow: mirrored into a real store in a folder, by the real client."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from graph.folder import RunFolder, read_json
-from graph.mlflow import EXPERIMENT, Tracker
+from graph.run.mlflow import PATIENCE, MirrorSettings, Tracker
+from graph.run.paths import RunFolder, read_json
 from tests.graph.running import here
 
 mlflow = pytest.importorskip("mlflow")
+
+EXPERIMENT = MirrorSettings().experiment
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def mirror(run: Path, store: str, nodes: list[tuple[str, int]], *, complete: bool) -> list[str]:
     said: list[str] = []
-    tracker = Tracker(RunFolder(run), store, EXPERIMENT, said.append)
+    tracker = Tracker(RunFolder(run), store, MirrorSettings().experiment, said.append)
     for node, number in nodes:
         tracker.finished(node, number)
     tracker.close(complete=complete)
@@ -34,7 +37,7 @@ def test_a_stopped_and_resumed_run_is_one_run_with_metrics_by_round(tmp_path: Pa
     shutil.copytree(finished, run)
     assert mirror(run, store, [("baselines", 0), ("proposer", 1), ("historian", 1)], complete=False) == []
     client = mlflow.MlflowClient(tracking_uri=store)
-    (experiment,) = client.search_experiments(filter_string=f"name = '{EXPERIMENT}'")
+    (experiment,) = client.search_experiments(filter_string="name = 'autotts'")
     (stopped,) = client.search_runs([experiment.experiment_id])
     assert stopped.info.status == "KILLED"
     assert mirror(run, store, [("historian", 2), ("finale", 3)], complete=True) == []
@@ -68,6 +71,17 @@ def test_a_server_that_is_not_there_is_said_once_and_stops_nothing(
     assert said[0].endswith("the run goes on without it")
 
 
+def test_requests_to_a_server_take_seconds_unless_the_user_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in PATIENCE:
+        monkeypatch.setenv(name, "7")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "300")
+    Tracker(RunFolder(tmp_path), "http://127.0.0.1:9", EXPERIMENT, lambda text: None)
+    assert {name: os.environ[name] for name in PATIENCE} == {**PATIENCE, "MLFLOW_HTTP_REQUEST_TIMEOUT": "300"}
+
+
 def test_a_password_in_the_address_is_neither_kept_nor_said(tmp_path: Path, finished: Path, store: str) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)
@@ -81,7 +95,7 @@ def test_discover_mirrors_what_it_does(
 ) -> None:
     here(capsys, "discover", *options, "--rounds", 1, "--out", tmp_path / "run", "--mlflow", store, "--quiet")
     client = mlflow.MlflowClient(tracking_uri=store)
-    (experiment,) = client.search_experiments(filter_string=f"name = '{EXPERIMENT}'")
+    (experiment,) = client.search_experiments(filter_string="name = 'autotts'")
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.status == "FINISHED"
     assert run.data.metrics["candidates"] == 3

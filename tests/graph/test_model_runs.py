@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from graph.context import Context
+from graph.cli import main
 from graph.explorers.registry import make_explorer
-from graph.folder import read_json
-from graph.journal import Journal
-from graph.machine import run as run_machine
+from graph.loop.context import Context
+from graph.loop.machine import run as run_machine
+from graph.run.knowledge import read_knowledge
+from graph.run.paths import read_json
+from graph.run.transcript import Transcript
 from tests.graph.model_server import Answer, ModelServer, Request, Say, Script, Status, sensible
 from tests.graph.running import command, files, here
 
 SMALL = ("--rounds", 1, "--candidates", 2, "--finalists", 1, "--repeats", 1, "--screening-repeats", 1)
-SMALL += ("--betas", "0,1", "--sandbox", "process", "--jobs", 1, "--at-once", 1)
+SMALL += ("--betas", "0,1", "--sandbox", "process", "--jobs", 1, "--at-once", 1, "--baselines", "sc,asc")
 KEY = {"OPENAI_API_KEY": "sk-canary-4f7a9c2e51", "ANTHROPIC_API_KEY": "sk-ant-canary-77aa01"}
 
 Serve = Callable[[Script], ModelServer]
@@ -55,7 +57,7 @@ class Killer:
 
 
 def events(run: Path) -> list[dict[str, object]]:
-    return Journal(run / "round-001/transcript.jsonl").of_all_rounds()
+    return Transcript(run / "round-001/transcript.jsonl").of_all_rounds()
 
 
 def to_its_end(run: Path, killer: Killer, arguments: tuple[object, ...], moments: list[Path]) -> int:
@@ -119,11 +121,46 @@ def check_killed(
     assert (before["possibly_billed"], before["cost"]) == (0, total["cost"])
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_with_a_request_in_flight(
     tmp_path: Path, grids: tuple[Path, Path], serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # The second candidate's: the first one's reply is there by then.
     check_killed(tmp_path, grids, serve, capsys, (1,), [])
+
+
+def test_a_historian_that_is_killed_is_not_paid_twice_and_is_accounted_by_itself(
+    tmp_path: Path, grids: tuple[Path, Path], serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The historian is another model; the process dies when its reply is journalled, and before its page is written."""
+    server = serve(sensible)
+    run = tmp_path / "run"
+    base = ("discover", "--grid", grids[0], *SMALL, "--candidates", 1, "--explorer", "openai:writer", "--historian")
+    base += ("openai:keeper", "--consolidate-every", 1, "--base-url", server.url, "--price", "3,15", "--out", run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("graph.loop.consolidation.write_knowledge", _die)
+        with pytest.raises(Killed):
+            main([str(each) for each in base])
+    asked = [request.body["model"] for request in server.requests]
+    assert asked.count("keeper") == 1
+    capsys.readouterr()
+    told = here(capsys, "discover", "--resume", run)
+    assert [request.body["model"] for request in server.requests] == asked
+    page = read_knowledge(run / "round-001" / "knowledge.json")
+    assert page is not None
+    assert [each.text for each in page.statements] == ["Waiting helps."]
+    roles = read_json(run / "accounting.json")["roles"]
+    assert {name: own["calls"] for name, own in roles.items()} == {"proposer": 1, "critic": 1, "historian": 1}
+    assert roles["historian"]["cost"] == pytest.approx(0.006)
+    assert "  historian: 1 call, 1,200 tokens, $0.01" in told.out
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def _die(*_: object) -> None:
+    raise Killed
 
 
 @pytest.mark.slow
@@ -189,7 +226,7 @@ def test_a_cap_leaves_a_complete_run_and_is_said(
     assert result["stopped"] == "max_cost"
     assert 1 <= result["rounds"] < 9
     assert "at its limit (--max-cost)" in told.out
-    assert "(the paper's discovery: $39.9)" in told.out
+    assert "another task: the paper's search, on AIME24 with Qwen3" in told.out
     assert (run / "report.html").exists()
     total = read_json(run / "accounting.json")["total"]
     # $3 a million in and $15 out, for a thousand and two hundred a call.

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.curves import Questions
-from graph.objective import Objective, Yardstick
-from graph.racing import Race, race, stages
+from graph.analysis.curves import Questions
+from graph.analysis.objective import Objective, Scorer
+from graph.loop.racing import Race, race, stages
 
 GRID = "grid.parquet"
 QUESTIONS = 40
-YARDSTICK = Yardstick(Objective("gamma", 0.0), 1.0, 2.0, Questions((GRID,), (tuple(map(str, range(QUESTIONS))),)))
+YARDSTICK = Scorer(Objective("gamma", 0.0), 1.0, 2.0, Questions((GRID,), (tuple(map(str, range(QUESTIONS))),)))
 """γ = 0: the score is the accuracy."""
 
 
@@ -107,6 +107,7 @@ def test_stages(first: int, last: int, racing: bool, expected: tuple[int, ...]) 
     assert stages(first, last, racing=racing) == expected
 
 
+@settings(max_examples=40)
 @given(chances=st.lists(st.floats(0, 1), min_size=1, max_size=5), seed=st.integers(0, 1000))
 def test_whoever_leads_at_the_end_of_the_raced_is_a_finalist(chances: list[float], seed: int) -> None:
     """Dropping takes nobody with the best score of a stage, and those that stay are scored as without racing."""

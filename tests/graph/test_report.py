@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envdata.grid import Grid
+from graph.analysis.curves import Curve
 from graph.cli import main
-from graph.curves import Curve
-from graph.history import load
-from graph.page.packing import embedded, packed
-from graph.page.recording import SIGNS, stage
-from graph.page.render import policy, script
+from graph.report.page.data import page_data
+from graph.report.page.embedding import embedded, packed, policy
+from graph.report.page.grid_view import SIGNS, question_views
+from graph.report.page.render import index_script, script, style
+from graph.run.record import load
+from graph.run.transcript import Transcript
 from tests.graph.small import write_small
 
 
@@ -43,8 +46,8 @@ def test_the_page_needs_nothing_but_itself(page: str) -> None:
     assert "src=" not in page.split("<script")[0]
     assert not re.findall(r'<link|@import|url\((?!#)|https?://(?!www\.w3\.org/2000/svg")', page)
     assert "default-src &#39;none&#39;" in page
-    assert "unsafe" not in policy(script(), live=False)
-    assert policy(script(), live=False).replace("'", "&#39;") in page
+    assert "unsafe" not in policy(style(), script())
+    assert policy(style(), script()).replace("'", "&#39;") in page
 
 
 def test_the_page_has_every_round_candidate_and_source(finished: Path, page: str) -> None:
@@ -72,6 +75,16 @@ def test_curves_are_those_of_the_evaluation(finished: Path, page: str) -> None:
     assert set(data["curves"][data["selected"]]) == {"search", "heldout"}
 
 
+def test_what_models_replied_is_told_with_the_node_that_asked(tmp_path: Path, finished: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    Transcript(run / "round-001" / "transcript.jsonl").record(
+        "reply", id="proposer/1-0/aa", model="m-1", text="a controller", thinking="", usage={}, cost=None
+    )
+    said = page_data(load(run))["rounds"][0]["said"]
+    assert said == [{"node": "proposer", "model": "m-1", "part": "text", "text": "a controller"}]
+
+
 def test_stored_traces_come_with_the_page(finished: Path, page: str) -> None:
     data = data_of(page)
     for controller in data["controllers"]:
@@ -91,7 +104,7 @@ def test_stored_traces_come_with_the_page(finished: Path, page: str) -> None:
 
 def test_the_stage_spells_every_recorded_answer(tmp_path: Path) -> None:
     path = write_small(tmp_path / "grid.parquet")
-    questions = stage(Grid.load(path))
+    questions = question_views(Grid.load(path))
     for row in pq.read_table(path).to_pylist():
         shown = questions[row["question_id"]]
         spelt = [shown["answers"][SIGNS.index(sign)] for sign in shown["cells"][row["branch"]]]
@@ -138,3 +151,11 @@ def test_a_folder_without_a_run_has_no_page(tmp_path: Path, capsys: pytest.Captu
         main(["report", str(tmp_path)])
     assert ended.value.code == 1
     assert "holds no run" in capsys.readouterr().err
+
+
+def test_the_scripts_of_a_page_declare_no_name_twice() -> None:
+    """They are joined into one, where a second declaration stops all of them."""
+    for joined in (script(), index_script()):
+        names = re.findall(r"^(?:const|let|(?:async )?function|class) (\w+)", joined, flags=re.MULTILINE)
+        assert len(names) > 50
+        assert [name for name, count in Counter(names).items() if count > 1] == []

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from graph.cli.summary import caveats
-from graph.context import Context
 from graph.explorers.base import Explorer
-from graph.folder import read_json
-from graph.machine import run
-from graph.nodes.finale import result
+from graph.loop.context import Context
+from graph.loop.machine import run
+from graph.loop.nodes.finale import result
+from graph.report.run_summary import caveats
+from graph.run.paths import read_json
 from tests.graph.test_loop import Scripted
 
 Make = Callable[[Explorer], Context]

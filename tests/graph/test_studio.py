@@ -17,11 +17,12 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from graph import studio
-from graph.accounting.starting import DEFAULT_MAX_COST
-from graph.drawing import DRAWING, mermaid
-from graph.settings import RunError
-from graph.studio import settings_of
+from graph.loop import studio
+from graph.loop.default_caps import DEFAULT_MAX_COST
+from graph.loop.machine import DRAWING, mermaid
+from graph.loop.studio import settings_of
+from graph.run.files import RunError
+from graph.run.settings import RunSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,9 +34,9 @@ def _short(grid: Path, run: Path) -> dict[str, object]:
 
 def test_the_drawing_is_current() -> None:
     said = DRAWING.read_text(encoding="utf-8")
-    assert said == mermaid(), "docs/graph.mmd is old: python -m graph.drawing"
-    readme = (DRAWING.parents[1] / "README.md").read_text(encoding="utf-8")
-    assert f"```mermaid\n{said}```\n" in readme, "README.md has an old drawing: docs/graph.mmd is the new one"
+    assert said == mermaid(), "docs/graph.mmd is old: python -m graph.loop.machine"
+    page = (DRAWING.parent / "architecture.md").read_text(encoding="utf-8")
+    assert f"```mermaid\n{said}```\n" in page, "docs/architecture.md has an old drawing: docs/graph.mmd is the new one"
     assert "executor --> critic;" in said
 
 
@@ -68,12 +69,20 @@ def test_a_threads_configuration_is_read_by_the_names_of_settings() -> None:
         settings_of({"rounds": 0})
 
 
+def test_studio_is_told_what_a_thread_can_be_configured_with() -> None:
+    fields = studio.discovery({}).get_context_jsonschema()["properties"]
+    assert fields.keys() == {"run", *RunSettings.model_fields}
+    assert (fields["rounds"]["minimum"], fields["rounds"]["default"]) == (1, 5)
+    assert fields["effort"]["enum"][-2:] == ["max", None]
+    assert fields["repeats"]["description"].startswith("Branch orders")
+
+
 def test_a_thread_whose_explorer_is_paid_for_has_a_cap_too(
     tmp_path: Path, grids: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key-anthropic")
     given = {**_short(grids[0], tmp_path / "run"), "explorers": '["anthropic:claude-sonnet-5-5"]'}
-    context = studio._find({"configurable": given})
+    context = studio._find_context({"configurable": given})
     context.evaluator.close()
     assert context.settings.max_cost == DEFAULT_MAX_COST
     assert "unless --max-cost says otherwise" in caplog.text
@@ -114,6 +123,8 @@ def test_the_server_of_langgraph_runs_it(tmp_path: Path, grids: tuple[Path, Path
         said = {"assistant_id": "discovery", "config": {"configurable": _short(grids[0], tmp_path / "run")}}
         stopped = post(f"/threads/{thread}/runs/wait", {**said, "input": {"round": 0}})
         assert stopped["__interrupt__"][0]["value"]["for"] == "approval"
+        refused = post(f"/threads/{thread}/runs/wait", {**said, "command": {"resume": False}})
+        assert "only true approves" in refused["__interrupt__"][0]["value"]["problem"]
         ended = post(f"/threads/{thread}/runs/wait", {**said, "command": {"resume": True}})
         assert ended["selected"], ended
         assert (tmp_path / "run" / "result.json").exists()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graph.machine import run
+from graph.loop.machine import run
 from tests.graph.test_loop import SOUND, Make, Scripted
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
@@ -65,7 +65,7 @@ def test_a_node_that_waits_has_not_failed_and_one_that_fails_says_how(
 
 def test_a_failing_node_says_its_error_s_kind(make_context: Make, collected: list[bytes]) -> None:
     class Failing(Scripted):
-        def propose(self, brief: object, journal: object) -> Any:
+        def propose(self, brief: object, transcript: object) -> Any:
             raise RuntimeError("what a server wrote")
 
     with pytest.raises(RuntimeError):

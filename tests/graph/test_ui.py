@@ -5,36 +5,52 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import Message
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 import pytest
 
 from graph.cli import main
-from graph.settings import RunError
-from graph.ui.server import Server
+from graph.report.ui.server import Server
+from graph.run.files import RunError
 from tests.graph.test_report import data_of, unpacked
 
 ASKED = {"content-type": "application/json", "x-autotts": "replay"}
 
 
-@pytest.fixture(scope="module")
-def server(finished: Path) -> Iterator[Server]:
-    with Server(finished.parent) as started:
-        thread = threading.Thread(target=started.serve_forever, args=(0.05,))
+@contextmanager
+def started(runs: Path) -> Iterator[Server]:
+    with Server(runs) as server:
+        thread = threading.Thread(target=server.serve)
         thread.start()
-        yield started
-        started.shutdown()
+        yield server
+        server.stop()
         thread.join()
 
 
-def ask(server: Server, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str, dict[str, str]]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=120)
+@pytest.fixture(scope="module")
+def server(finished: Path) -> Iterator[Server]:
+    with started(finished.parent) as server:
+        yield server
+
+
+def ask(server: Server, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str, Message]:
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=120)
     sent = body if isinstance(body, str) or body is None else json.dumps(body)
     connection.request(method, path, sent, {name.replace("_", "-"): value for name, value in headers.items()})
     reply = connection.getresponse()
-    return reply.status, reply.read().decode(), dict(reply.getheaders())
+    return reply.status, reply.read().decode(), reply.headers
+
+
+def ask_bytes(server: Server, path: str) -> tuple[int, bytes, Message]:
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=120)
+    connection.request("GET", path)
+    reply = connection.getresponse()
+    return reply.status, reply.read(), reply.headers
 
 
 def replay(server: Server, run: Path, said: Any, **headers: str) -> tuple[int, Any]:
@@ -45,7 +61,7 @@ def replay(server: Server, run: Path, said: Any, **headers: str) -> tuple[int, A
 def test_runs_are_listed_and_shown(server: Server, finished: Path) -> None:
     status, listed, headers = ask(server, "GET", "/")
     assert status == 200
-    assert f"/runs/{finished.name}/" in listed
+    assert [each["name"] for each in data_of(listed)["cards"]] == [finished.name]
     assert headers["Cache-Control"] == "no-store"
     status, page, _ = ask(server, "GET", f"/runs/{finished.name}/")
     assert status == 200
@@ -54,6 +70,45 @@ def test_runs_are_listed_and_shown(server: Server, finished: Path) -> None:
     _, said, _ = ask(server, "GET", f"/runs/{finished.name}/{live['state']}")
     assert json.loads(said)["version"] == live["version"]
     assert json.loads(said)["ended"]
+
+
+def test_cards_of_runs_hold_scores_curves_and_ideas(server: Server, finished: Path) -> None:
+    (card,) = [each for each in json.loads(ask(server, "GET", "/cards")[1]) if each["name"] == finished.name]
+    page, result = data_of((finished / "report.html").read_text()), json.loads((finished / "result.json").read_text())
+    assert [step[1] for step in card["steps"]] == [each["so_far"] for each in page["trajectory"]]
+    assert card["score"][0] == pytest.approx(100 * result["heldout"]["scores"][result["selected"]]["value"], abs=0.01)
+    for part in ("search", "heldout"):
+        rows = page["curves"][result["selected"]][part]["mean"]
+        assert [row[:3] for row in card["curves"][part]["own"]] == [[row[0], row[1], row[3]] for row in rows]
+    assert card["label"] == result["selected"]
+    assert len(card["ideas"]) == sum(len(each["candidates"]) for each in page["rounds"])
+    assert card["date"].startswith("20")
+
+
+def test_files_for_a_paper_are_those_of_export(server: Server, finished: Path) -> None:
+    status, _, headers = ask_bytes(server, f"/runs/{finished.name}/paper/rounds.pdf")
+    assert (status, headers["content-type"]) == (200, "application/pdf")
+    assert 'filename="rounds.pdf"' in headers["content-disposition"]
+    _, content, _ = ask_bytes(server, f"/runs/{finished.name}/paper/scores.tex")
+    assert content.startswith(b"% \\usepackage{booktabs}")
+    for file in ("run.toml", "..%2frun.toml", "rounds.exe"):
+        assert ask_bytes(server, f"/runs/{finished.name}/paper/{file}")[0] == 404
+
+
+def test_a_damaged_run_does_not_take_the_list_with_it(tmp_path: Path, finished: Path) -> None:
+    for name in ("sound", "damaged", "going"):
+        shutil.copytree(finished, tmp_path / name)
+    (tmp_path / "damaged" / "round-001" / "metrics.json").write_text("[]")
+    (tmp_path / "going" / "result.json").unlink()
+    with started(tmp_path) as server:
+        damaged, going, sound = json.loads(ask(server, "GET", "/cards")[1])
+        assert ask(server, "GET", "/")[0] == 200
+    assert "damaged" in damaged["trouble"]
+    assert "trouble" not in sound
+    assert going["ended"] is False
+    assert going["score"] is not None
+    assert len(going["curves"]["search"]["own"]) > 1
+    assert going["same"] == sound["same"]
 
 
 def test_a_replay_is_what_the_run_stored(server: Server, finished: Path) -> None:
@@ -95,6 +150,12 @@ def test_what_cannot_be_replayed_is_named(server: Server, finished: Path, change
     assert named in answer["error"]
 
 
+@pytest.mark.parametrize("body", ["{", "[" * 4000, '"\\ud800"', "NaN", "9" * 4000])
+def test_what_is_no_request_is_one_of_the_askers_faults(server: Server, finished: Path, body: str) -> None:
+    status, answer, _ = ask(server, "POST", f"/runs/{finished.name}/replay", body, **ASKED)
+    assert (status, list(json.loads(answer))) == (400, ["error"])
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"host": "evil.example"}, {"origin": "http://evil.example"}, {"x-autotts": ""}, {"content-type": "text/plain"}],
@@ -107,7 +168,8 @@ def test_other_origins_are_refused(server: Server, finished: Path, headers: dict
 
 def test_get_is_for_looking_and_paths_lead_nowhere_else(server: Server, finished: Path) -> None:
     assert ask(server, "GET", "/", host="evil.example")[0] == 403
-    for path in (f"/runs/{finished.name}/replay", "/runs/../../etc/passwd", "/runs/%2e%2e/", "/runs/nobody/", "/x"):
+    assert ask(server, "GET", f"/runs/{finished.name}/replay")[0] == 405
+    for path in ("/runs/../../etc/passwd", "/runs/%2e%2e/", "/runs/nobody/", "/x"):
         assert ask(server, "GET", path)[0] == 404
     assert ask(server, "POST", f"/runs/{finished.name}/replay", "{", **ASKED)[0] == 400
     assert ask(server, "POST", f"/runs/{finished.name}/replay", "x" * 5000, **ASKED)[0] == 413
@@ -120,8 +182,7 @@ def test_a_run_is_followed_while_it_goes_on(tmp_path: Path, finished: Path) -> N
     (run / "result.json").unlink()
     (run / "round-002").rename(later)
     (run / "round-000" / "metrics.json").rename(tmp_path / "metrics.json")
-    with Server(run) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    with started(run) as server:
         assert "baselines are not evaluated yet" in ask(server, "GET", "/runs/run/")[1]
         (tmp_path / "metrics.json").rename(run / "round-000" / "metrics.json")
         first = json.loads(ask(server, "GET", "/runs/run/state")[1])
@@ -130,7 +191,6 @@ def test_a_run_is_followed_while_it_goes_on(tmp_path: Path, finished: Path) -> N
         now = json.loads(ask(server, "GET", "/runs/run/state")[1])
         assert now["version"] != first["version"]
         assert len(data_of(ask(server, "GET", "/runs/run/")[1])["rounds"]) == 2
-        server.shutdown()
 
 
 def test_without_a_run_there_is_no_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,11 @@ import asyncio
 import json
 import sys
 
+# The project needs packages that vLLM's environment does not have; behind it, so that none of vLLM's is replaced.
+sys.path.append(sys.argv[2])
+
 from graph.explorers.models.vllm_chat import VllmChat
-from graph.prompts import Prompt
+from graph.explorers.prompts import Prompt
 
 
 async def main() -> None:

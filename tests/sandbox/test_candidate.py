@@ -57,6 +57,7 @@ def test_a_file_that_is_no_source(tmp_path: Path) -> None:
     file = tmp_path / "c.py"
     for content, message in (
         (b"\xff", "is not UTF-8 text"),
+        ("pass".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
         (b"#" * (MAX_SOURCE + 1), f"{MAX_SOURCE + 1} bytes of source; the limit is {MAX_SOURCE}"),
     ):
         file.write_bytes(content)
@@ -64,3 +65,10 @@ def test_a_file_that_is_no_source(tmp_path: Path) -> None:
             Candidate.parse(str(file))
     with pytest.raises(CandidateError, match="Is a directory"):
         Candidate.parse(str(tmp_path))
+
+
+def test_a_file_as_windows_saves_it_is_the_same_candidate(tmp_path: Path) -> None:
+    plain, saved = tmp_path / "a.py", tmp_path / "b.py"
+    plain.write_bytes(b"x = 1\ny = 2\n")
+    saved.write_bytes(b"\xef\xbb\xbfx = 1\r\ny = 2\r\n")
+    assert Candidate.parse(str(saved)).content_hash == Candidate.parse(str(plain)).content_hash

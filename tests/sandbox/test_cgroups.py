@@ -14,22 +14,23 @@ import pytest
 
 from sandbox.backends import cgroups
 from sandbox.backends.base import Limits, SandboxUnavailable
-from sandbox.backends.bubblewrap import BubblewrapBackend, limits_are
+from sandbox.backends.bubblewrap import BubblewrapBackend
 from sandbox.backends.cgroups import NoGroups, Place
-from sandbox.backends.options import Options
+from sandbox.backends.container_limits import ContainerLimits
+from sandbox.backends.ownership import namespace
 from sandbox.candidate import Candidate
 from sandbox.conformance.case import attack
-from sandbox.conformance.targets import World, world
-from sandbox.conformance.try_out import HONEST, fingerprint, play
-from sandbox.playing import Player, Repeat, Settings
+from sandbox.conformance.playing import HONEST, fingerprint, play
+from sandbox.conformance.targets import Targets, make_targets
+from sandbox.replay_player import EvaluationSettings, Player, Repeat
 from sandbox.status import Status
 
 PATIENT = Limits(reply_seconds=60.0, start_seconds=120.0)
 
 
 @pytest.fixture(scope="module")
-def targets() -> Iterator[World]:
-    with world() as made:
+def targets() -> Iterator[Targets]:
+    with make_targets() as made:
         yield made
 
 
@@ -50,17 +51,17 @@ def _groups(but: Sequence[Path] = ()) -> list[Path]:
     place = cgroups.here()
     if isinstance(place, NoGroups):
         return []
-    found = [one for parent in place.parents.values() for one in parent.glob(f"autotts-{os.getpid()}-*")]
+    found = [one for parent in place.parents.values() for one in parent.glob(f"{cgroups.own_prefix()}*")]
     return [one for one in found if one not in but]
 
 
 @pytest.mark.bubblewrap
 def test_a_sandbox_is_in_a_group_with_these_limits_which_ends_with_it(earlier: list[Path]) -> None:
-    running = BubblewrapBackend(options=Options(memory_mb=300, processes=33, cpus=0.5)).launch(PATIENT)
+    running = BubblewrapBackend(options=ContainerLimits(memory_mb=300, processes=33, cpus=0.5)).launch(PATIENT)
     try:
         found = _groups(earlier)
         place = cgroups.here()
-        assert str(place) in limits_are()
+        assert str(place) in BubblewrapBackend().limits_are()
         if isinstance(place, Place):
             assert len(found) == len(place.parents)
             memory, pids = (_only(found, place, name) for name in ("memory", "pids"))
@@ -96,39 +97,41 @@ HOG = attack(
 
 @pytest.mark.slow
 @pytest.mark.bubblewrap
-def test_memory_that_siblings_share_is_no_failure_of_one(targets: World) -> None:
+def test_memory_that_siblings_share_is_no_failure_of_one(targets: Targets) -> None:
     """Eight workers of 100 MB do not fit the sandbox's 512 MB together, but each of them does."""
     repeats = [Repeat(1.0, number) for number in range(10)]
-    player = Player(BubblewrapBackend(), Candidate("large", HOG), targets.grid, Settings(limits=PATIENT))
+    player = Player(BubblewrapBackend(), Candidate("large", HOG), targets.grid, EvaluationSettings(limits=PATIENT))
     played = list(player.play(repeats))
     assert len(played) == 10
     assert {status for one in played for status in one.result.status.tolist()} == {Status.OK}
 
 
 @pytest.mark.bubblewrap
-def test_groups_of_processes_that_are_no_more_are_swept_and_no_others() -> None:
+def test_groups_of_processes_that_have_ended_are_swept_and_no_others() -> None:
     place = cgroups.here()
     if isinstance(place, NoGroups):
         assert "memory and pids" in str(place) or cgroups.VARIABLE in str(place)
         return
     parent = place.parents["pids"]
-    names = {"dead": "autotts-4194305-1-0", "reused number": f"autotts-{os.getpid()}-1-0"}
-    mine = place.make(Options())
+    ended = [f"autotts.{namespace()}.4194305.1.0", f"autotts.{namespace()}.{os.getpid()}.1.0"]
+    elsewhere = f"autotts.1.4194305.1.{os.getpid()}"
+    mine = place.make(ContainerLimits())
     try:
-        for name in names.values():
+        for name in (*ended, elsewhere):
             (parent / name).mkdir()
         swept = {folder.name for folder in place.sweep()}
-        assert set(names.values()) <= swept
+        assert set(ended) <= swept
+        assert (parent / elsewhere).is_dir()
         assert all(folder.is_dir() for folder in mine.folders)
     finally:
-        for name in names.values():
+        for name in (*ended, elsewhere):
             with contextlib.suppress(OSError):
                 (parent / name).rmdir()
         assert mine.remove()
 
 
 @pytest.mark.bubblewrap
-def test_many_at_a_time_have_groups_of_their_own(targets: World, earlier: list[Path]) -> None:
+def test_many_at_a_time_have_groups_of_their_own(targets: Targets, earlier: list[Path]) -> None:
     alone = fingerprint(play(BubblewrapBackend(), HONEST, targets.grid, PATIENT))
     results: list[bytes] = []
     threads = [
@@ -147,10 +150,10 @@ def test_many_at_a_time_have_groups_of_their_own(targets: World, earlier: list[P
 
 @pytest.mark.bubblewrap
 def test_without_a_place_each_worker_still_has_its_limits(
-    targets: World, monkeypatch: pytest.MonkeyPatch, looked_for_anew: None
+    targets: Targets, monkeypatch: pytest.MonkeyPatch, looked_for_anew: None
 ) -> None:
     monkeypatch.setenv(cgroups.VARIABLE, "off")
-    assert limits_are() == "limits of each worker alone (rlimits): AUTOTTS_CGROUP is off"
+    assert BubblewrapBackend().limits_are() == "limits of each worker alone (rlimits): AUTOTTS_CGROUP is off"
     hog = Candidate("hog", attack("kept = b'x' * (1 << 30)"))
     played = play(BubblewrapBackend(), hog, targets.grid, PATIENT)
     assert {status for one in played for status in one.result.status.tolist()} == {Status.OUT_OF_MEMORY}
@@ -194,7 +197,7 @@ def test_version_2_groups_are_made_in_the_nearest_part_that_hands_memory_and_pro
 
 def test_version_2_settings_are_the_kernels_own_words(tmp_path: Path) -> None:
     place = Place(2, dict.fromkeys(("memory", "pids", "cpu"), tmp_path))
-    group = place.make(Options(memory_mb=256, cpus=1.5, processes=40))
+    group = place.make(ContainerLimits(memory_mb=256, cpus=1.5, processes=40))
     (folder,) = group.folders
     said = {path.name: path.read_text() for path in folder.iterdir()}
     assert said == {
@@ -217,7 +220,7 @@ def test_a_group_that_still_holds_a_process_is_emptied_first() -> None:
     place = cgroups.here()
     if isinstance(place, NoGroups):
         return
-    group = place.make(Options())
+    group = place.make(ContainerLimits())
     pid = os.fork()
     if pid == 0:
         for door in group.doors:
@@ -250,11 +253,13 @@ def test_an_option_that_makes_no_sense_is_named(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SandboxUnavailable, match=said.replace(".", r"\.")):
-        Options.from_environment()
+        ContainerLimits.from_environment()
 
 
 def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOTTS_LIMIT_MEMORY_MB", "1024")
     monkeypatch.setenv("AUTOTTS_LIMIT_CPUS", "2.5")
     monkeypatch.setenv("AUTOTTS_DOCKER_RUNTIME", "runsc")
-    assert Options.from_environment() == Options(memory_mb=1024, cpus=2.5, processes=64, runtime="runsc")
+    assert ContainerLimits.from_environment() == ContainerLimits(
+        memory_mb=1024, cpus=2.5, processes=64, runtime="runsc"
+    )

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from graph.cli.sandbox import sandbox_group
 from sandbox.conformance import run
-from sandbox.conformance.case import Case, Group, attack
+from sandbox.conformance.case import Case, CaseGroup, attack
 from sandbox.status import Status
 
 
@@ -17,13 +17,14 @@ def test_a_table_says_what_is_proven() -> None:
     done = CliRunner().invoke(sandbox_group, ["check", "--sandbox", "bubblewrap", "--case", "feedback"])
     assert done.exit_code == 0, done.output
     assert "bubblewrap   works" in done.output
-    assert "proven (4/4)" in done.output
+    cases = sum(case.group is CaseGroup.FEEDBACK for case in run.CASES)
+    assert f"proven ({cases}/{cases})" in done.output
     assert "not tried (0/0)" in done.output
 
 
 @pytest.mark.bubblewrap
 def test_a_promise_that_does_not_hold_shows_in_table_and_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = Case("a promise that nobody made", Group.FILES, attack(""), (Status.EXCEPTION,))
+    broken = Case("a promise that nobody made", CaseGroup.FILES, attack(""), (Status.EXCEPTION,))
     monkeypatch.setattr(run, "CASES", (*run.CASES, broken))
     done = CliRunner().invoke(sandbox_group, ["check", "--sandbox", "bubblewrap", "--case", "nobody made"])
     assert done.exit_code == 1

@@ -81,16 +81,14 @@ def test_a_project_installed_below_what_is_shown_is_hidden(tmp_path: Path, monke
     """As with a virtual environment below /usr/lib, or the project in Python's own site-packages."""
     shown = tmp_path / "lib"
     places = [shown / "python3.11" / "site-packages", shown / "venv" / "lib" / "python3.11" / "site-packages"]
-    programs = shown / "helpers"
-    for place in [*places, programs, shown / "harmless"]:
+    unneeded = [shown / "test", shown / "config-3.11-x86_64-linux-gnu"]
+    for place in [*places, *unneeded, shown / "harmless"]:
         place.mkdir(parents=True)
         (place / "file").write_text("x")
-    (programs / "set-id").write_text("x")
-    (programs / "set-id").chmod(0o4755)
     monkeypatch.setattr(sys, "path", [*sys.path, str(places[1]), str(places[1] / "deeper")])
     (places[1] / "deeper").mkdir()
     hidden = payload.hidden_below([shown, tmp_path / "absent"])
-    assert set(hidden) == {place.resolve() for place in (*places, programs)}
+    assert set(hidden) == {place.resolve() for place in (*places, *unneeded)}
 
 
 def test_nothing_that_is_shown_holds_the_project_or_a_home() -> None:

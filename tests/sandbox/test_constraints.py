@@ -13,7 +13,7 @@ from graph.cli import main
 from sandbox.candidate import Candidate
 from sandbox.constraints import Constraints
 from sandbox.evaluate import Evaluation, Evaluator, Plan
-from sandbox.playing import Settings
+from sandbox.replay_player import EvaluationSettings
 from tests.graph.small import INTERVAL, write_small
 
 READS = """
@@ -41,7 +41,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def play(grid: Path, source: str, constraints: Constraints, betas: tuple[float, ...] = (0.0, 1.0)) -> Evaluation:
-    settings = Settings(constraints.around(Terms()), order="balanced", constraints=constraints)
+    settings = EvaluationSettings(constraints.around(Terms()), order="balanced", constraints=constraints)
     with Evaluator(settings, sandbox="process") as evaluator:
         return evaluator.evaluate([Plan(Candidate("c", source), (str(grid),), betas, 2, frozenset(betas))])
 
@@ -53,12 +53,12 @@ def free(grid: Path) -> Evaluation:
 
 def test_a_limit_ends_a_controller_that_does_not_know_it_with_the_vote_so_far(grid: Path, free: Evaluation) -> None:
     limit = 10 * INTERVAL
-    episodes = play(grid, CONTROLLER, Constraints(max_tokens=limit)).episodes
+    episodes = play(grid, CONTROLLER, Constraints(token_limit=limit)).episodes
     assert set(episodes.column("status").to_pylist()) == {"ok"}
     assert pc.max(episodes.column("tokens")).as_py() <= limit < pc.max(free.episodes.column("tokens")).as_py()
     assert pc.sum(episodes.column("correct")).as_py() > 0
     # A budget alone leaves the error to the controller.
-    with Evaluator(Settings(Terms(budget=limit), order="balanced"), sandbox="process") as evaluator:
+    with Evaluator(EvaluationSettings(Terms(budget=limit), order="balanced"), sandbox="process") as evaluator:
         plain = evaluator.evaluate([Plan(Candidate("c", CONTROLLER), (str(grid),), (1.0,), 1)]).episodes
     assert "exception" in plain.column("status").to_pylist()
 
@@ -91,14 +91,14 @@ def test_an_answer_that_is_none_stays_a_mistake(grid: Path) -> None:
 
 @given(st.integers(1, 40), st.integers(0, 12))
 def test_both_together_never_spend_more_than_the_limit(limit: int, floor: int) -> None:
-    constraints = Constraints(max_tokens=limit * INTERVAL, min_branches=floor)
+    constraints = Constraints(token_limit=limit * INTERVAL, min_branches=floor)
     assert constraints.around(Terms(budget=100)).budget == min(100, limit * INTERVAL)
     assert constraints.around(Terms()).budget == limit * INTERVAL
 
 
 def test_a_floor_goes_as_far_as_the_limit_lets_it(grid: Path) -> None:
     limit = 12 * INTERVAL
-    episodes = play(grid, CONTROLLER, Constraints(max_tokens=limit, min_branches=12), (0.0,)).episodes
+    episodes = play(grid, CONTROLLER, Constraints(token_limit=limit, min_branches=12), (0.0,)).episodes
     assert pc.max(episodes.column("tokens")).as_py() <= limit
     assert set(episodes.column("status").to_pylist()) == {"ok"}
     assert 1 < pc.min(episodes.column("branches")).as_py() < 12

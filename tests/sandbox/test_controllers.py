@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from benchmarks import naive
-from envdata.orders import ORDERS
+from benchmarks import naive, naive_episode
+from envdata.branch_orders import ORDERS
 from sandbox.backends.base import Limits
-from sandbox.candidate import SHIPPED, Candidate
+from sandbox.candidate import PAPER_BASELINES, Candidate
 from sandbox.evaluate import Evaluator, Plan
-from sandbox.playing import Settings
+from sandbox.replay_player import EvaluationSettings
 from sandbox.results import write_table
 from tests import grids
 
@@ -34,6 +34,9 @@ SPECS = [
     ("st_bon", {"branches": 5, "prefix": 2}),
     ("parallel_probe", {"branches": 64, "stable_steps": 40, "prune_patience": 7, "warm_up": 15}),
     ("parallel_probe", {"branches": 9, "stable_steps": 4, "prune_patience": 2, "warm_up": 1}),
+    ("surge", {"beta": 0.0}),
+    ("surge", {"beta": 0.6}),
+    ("surge", {"beta": 1.0}),
     ("cmc", {"beta": 0.0}),
     ("cmc", {"beta": 0.3}),
     ("cmc", {"beta": 1.0}),
@@ -59,7 +62,7 @@ def grid_paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def episodes(grid_paths: list[Path]) -> pa.Table:
     """Every spec on every grid, in one evaluation."""
     plans = [_plan(name, settings, grid_paths) for name, settings in SPECS]
-    with Evaluator(Settings(seed=SEED, limits=PATIENT), sandbox="bubblewrap", jobs=2) as evaluator:
+    with Evaluator(EvaluationSettings(seed=SEED, limits=PATIENT), sandbox="bubblewrap", jobs=2) as evaluator:
         return evaluator.evaluate(plans).episodes
 
 
@@ -78,7 +81,7 @@ def test_a_shipped_controller_does_what_its_description_says(
     name, settings = SPECS[at]
     plan = _plan(name, settings, grid_paths)
     for path in grid_paths:
-        expected = naive.play(name, naive.read(path), REPEATS, seed=SEED, **settings)
+        expected = naive.play(name, naive_episode.read(path), REPEATS, seed=SEED, **settings)
         found = [
             naive.Outcome(*(row[column] for column in naive.Outcome._fields))
             for row in episodes.to_pylist()
@@ -89,7 +92,7 @@ def test_a_shipped_controller_does_what_its_description_says(
 
 
 def test_every_shipped_controller_is_looked_at() -> None:
-    assert {name for name, _ in SPECS} == set(SHIPPED) == set(naive.METHODS)
+    assert {name for name, _ in SPECS} == set(naive.METHODS) == {*PAPER_BASELINES, "surge"}
 
 
 @pytest.mark.bubblewrap
@@ -98,7 +101,7 @@ def test_results_are_byte_identical_whatever_the_jobs(grid_paths: list[Path], tm
     plan = Plan(Candidate.parse("cmc"), (str(grid_paths[0]),), (0.0, 1.0), 9, frozenset({1.0}))
     written = []
     for jobs in (1, 2):
-        with Evaluator(Settings(order=order, limits=PATIENT), sandbox="bubblewrap", jobs=jobs) as evaluator:
+        with Evaluator(EvaluationSettings(order=order, limits=PATIENT), sandbox="bubblewrap", jobs=jobs) as evaluator:
             evaluation = evaluator.evaluate([plan])
         for name, table in (("episodes", evaluation.episodes), ("traces", evaluation.traces)):
             path = tmp_path / f"{name}-{jobs}.parquet"
@@ -109,4 +112,4 @@ def test_results_are_byte_identical_whatever_the_jobs(grid_paths: list[Path], tm
 
 def test_an_order_that_does_not_exist() -> None:
     with pytest.raises(ValueError, match="order is 'best'; give one of published, balanced"):
-        Settings(order="best")
+        EvaluationSettings(order="best")

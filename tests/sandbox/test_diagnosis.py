@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.backends.diagnosis import Cause, Facts, diagnose, observe
+from sandbox.backends.diagnosis import Cause, HostFacts, diagnose, observe
 
 DENIED = Path(__file__).parents[1] / "denied.py"
 PRINT = (
@@ -36,9 +36,9 @@ PIVOT_ROOT = "bwrap: pivot_root: Operation not permitted\n"
 SLAVE = "bwrap: Failed to make / slave: Permission denied\n"
 
 
-def facts(stderr: str = "", exit_status: int | None = 1, **others: object) -> Facts:
+def facts(stderr: str = "", exit_status: int | None = 1, **others: object) -> HostFacts:
     usual = {"platform": "linux", "bwrap": "/usr/bin/bwrap", "max_user_namespaces": 96365, "package_manager": "apt-get"}
-    return Facts(**{**usual, "stderr": stderr, "exit_status": exit_status, **others})  # type: ignore[arg-type]
+    return HostFacts(**{**usual, "stderr": stderr, "exit_status": exit_status, **others})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -151,14 +151,17 @@ def facts(stderr: str = "", exit_status: int | None = 1, **others: object) -> Fa
             "  sudo sysctl -w kernel.unprivileged_userns_clone=1\n",
             id="Debian's older switch",
         ),
-        pytest.param(Facts("darwin"), Cause.NOT_LINUX, "this is macOS.\n", id="macOS"),
-        pytest.param(Facts("freebsd14"), Cause.NOT_LINUX, "this is freebsd14.\n", id="another system"),
+        pytest.param(HostFacts("darwin"), Cause.NOT_LINUX, "this is macOS.\n", id="macOS"),
+        pytest.param(HostFacts("freebsd14"), Cause.NOT_LINUX, "this is freebsd14.\n", id="another system"),
         pytest.param(
-            Facts("darwin", bwrap="/opt/homebrew/bin/bwrap"), Cause.NOT_LINUX, "virtual machine", id="macOS, odd bwrap"
+            HostFacts("darwin", bwrap="/opt/homebrew/bin/bwrap"),
+            Cause.NOT_LINUX,
+            "virtual machine",
+            id="macOS, odd bwrap",
         ),
     ],
 )
-def test_cause_and_command(seen: Facts, cause: Cause, command: str) -> None:
+def test_cause_and_command(seen: HostFacts, cause: Cause, command: str) -> None:
     found = diagnose(seen)
     assert found is not None
     assert found.cause == cause
@@ -178,7 +181,7 @@ def test_cause_and_command(seen: Facts, cause: Cause, command: str) -> None:
         pytest.param(facts("bwrap: warning\n" + UID_MAP, exit_status=0), id="it works and prints"),
     ],
 )
-def test_nothing_to_say_where_it_works(seen: Facts) -> None:
+def test_nothing_to_say_where_it_works(seen: HostFacts) -> None:
     assert diagnose(seen) is None
 
 

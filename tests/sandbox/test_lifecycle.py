@@ -8,21 +8,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sandbox.backends.base import Backend, Limits, Running, SandboxUnavailable
+from sandbox.backends.base import Backend, Limits, RunningSandbox, SandboxUnavailable
 from sandbox.backends.bubblewrap import BubblewrapBackend
 from sandbox.backends.choose import make_backend
 from sandbox.backends.pool import WarmBackend
 from sandbox.backends.process import ProcessBackend
 from sandbox.candidate import Candidate
 from sandbox.conformance.case import attack
-from sandbox.conformance.targets import World, world
-from sandbox.conformance.try_out import HONEST, fingerprint, play
+from sandbox.conformance.playing import HONEST, fingerprint, play
+from sandbox.conformance.targets import Targets, make_targets
+from sandbox.description import describe
 from sandbox.host import Host
-from sandbox.playing import Settings, describe
+from sandbox.replay_player import EvaluationSettings
 
 pytestmark = pytest.mark.bubblewrap
 
@@ -46,43 +48,45 @@ RANDOM = Candidate(
 
 
 @pytest.fixture(scope="module")
-def targets() -> Iterator[World]:
-    with world() as made:
+def targets() -> Iterator[Targets]:
+    with make_targets() as made:
         yield made
 
 
-def test_the_same_seed_gives_the_same_bytes_on_every_backend(targets: World) -> None:
-    played = play(BubblewrapBackend(), RANDOM, targets.grid, PATIENT)
+def test_the_same_seed_gives_the_same_bytes_on_every_backend(targets: Targets) -> None:
+    secret = bytes(range(32))
+    played = play(BubblewrapBackend(), RANDOM, targets.grid, PATIENT, secret=secret)
     assert {status for one in played for status in one.result.status.tolist()} == {0}
     first = fingerprint(played)
-    assert fingerprint(play(BubblewrapBackend(), RANDOM, targets.grid, PATIENT)) == first
-    assert fingerprint(play(ProcessBackend(), RANDOM, targets.grid, PATIENT)) == first
+    assert fingerprint(play(BubblewrapBackend(), RANDOM, targets.grid, PATIENT, secret=secret)) == first
+    assert fingerprint(play(ProcessBackend(), RANDOM, targets.grid, PATIENT, secret=secret)) == first
     assert fingerprint(play(BubblewrapBackend(), HONEST, targets.grid, PATIENT)) != first
 
 
 @pytest.mark.parametrize("make", [BubblewrapBackend, ProcessBackend])
-def test_what_no_stream_takes_at_once_arrives_all_the_same(targets: World, make: type[Backend]) -> None:
+def test_what_no_stream_takes_at_once_arrives_all_the_same(targets: Targets, make: type[Backend]) -> None:
     long = Candidate("long", HONEST.source + "# " + "x" * 900_000)
-    assert fingerprint(play(make(), long, targets.grid, PATIENT)) == fingerprint(
+    roomy = replace(PATIENT, source_bytes=1 << 20)
+    assert fingerprint(play(make(), long, targets.grid, roomy)) == fingerprint(
         play(make(), HONEST, targets.grid, PATIENT)
     )
-    said = describe(make(), HONEST, [0.25] * 60_000, Settings(limits=PATIENT))
+    said = describe(make(), HONEST, [0.25] * 60_000, EvaluationSettings(limits=PATIENT))
     assert isinstance(said, dict)
     assert said["schedules"] == [{"width": 2.5}] * 60_000
 
 
-def test_workers_have_no_rights_as_seen_from_outside(targets: World) -> None:
+def test_workers_have_no_rights_as_seen_from_outside(targets: Targets) -> None:
     assert _rights(BubblewrapBackend(), targets) == {"CapEff": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2"}
     # Each would be seen if it were missing.
     assert _rights(BubblewrapBackend(frozenset({"seccomp"})), targets)["Seccomp"] == "0"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root has capabilities to lose")
-def test_without_dropping_them_capabilities_would_be_there(targets: World) -> None:
+def test_without_dropping_them_capabilities_would_be_there(targets: Targets) -> None:
     assert _rights(BubblewrapBackend(frozenset({"capabilities", "user"})), targets)["CapEff"] != "0" * 16
 
 
-def _rights(backend: Backend, targets: World) -> dict[str, str]:
+def _rights(backend: Backend, targets: Targets) -> dict[str, str]:
     """Lines of a worker's /proc/<pid>/status, read by the host while the candidate hangs."""
     del targets
     hanging = Candidate("hanging", attack("", "import time\ntime.sleep(600)"))
@@ -165,7 +169,7 @@ def _runs(pid: int) -> bool:
 # ---- the pool ----------------------------------------------------------------------------------------------------
 
 
-def _wait_for_spare(backend: WarmBackend) -> Running:
+def _wait_for_spare(backend: WarmBackend) -> RunningSandbox:
     deadline = time.monotonic() + 60
     while not backend._ready and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -209,5 +213,5 @@ def test_a_spare_with_other_limits_is_not_used() -> None:
 
 
 def test_an_unknown_sandbox_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(SandboxUnavailable, match="auto, docker, bubblewrap, process"):
+    with pytest.raises(SandboxUnavailable, match="docker, bubblewrap, process"):
         make_backend("chroot")

@@ -1,7 +1,6 @@
 """The published figures, by the shipped controllers through the sandbox, on the published replay data.
 
-The data is not part of this repository: `AUTOTTS_PUBLISHED` names the folder that holds it. `test_a_few_…` is quick
-and runs with everything else; the rest is marked `published`.
+The data is not part of this repository: `AUTOTTS_PUBLISHED` names the folder that holds it.
 """
 
 import csv
@@ -15,16 +14,14 @@ from typing import NamedTuple
 
 import pytest
 
-from envdata.published import import_folder
+from envdata.autotts_import import import_folder
 from sandbox.backends.base import Limits
 from sandbox.candidate import Candidate
 from sandbox.evaluate import Evaluator, Plan
-from sandbox.playing import Settings
-from sandbox.summary import Row, summarise
+from sandbox.replay_player import EvaluationSettings
+from sandbox.summary import SummaryRow, summarise
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("AUTOTTS_PUBLISHED"), reason="AUTOTTS_PUBLISHED does not name the published replay data"
-)
+pytestmark = [pytest.mark.published, pytest.mark.bubblewrap]
 
 REPEATS = 100
 PATIENT = Limits(reply_seconds=120, repeat_seconds=600, start_seconds=120)
@@ -73,7 +70,7 @@ def grid_paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {done.source.parent.name: str(done.target) for done in import_folder(folder(), out)}
 
 
-def evaluate(settings: Iterable[Setting], paths: dict[str, str]) -> dict[Setting, Row]:
+def evaluate(settings: Iterable[Setting], paths: dict[str, str]) -> dict[Setting, SummaryRow]:
     """Each setting's figures; one sandboxed evaluation for them all."""
     wanted: dict[tuple[str, str], list[float | None]] = defaultdict(list)
     for setting in settings:
@@ -83,7 +80,7 @@ def evaluate(settings: Iterable[Setting], paths: dict[str, str]) -> dict[Setting
         swept = tuple(beta for beta in betas if beta is not None)
         plans.append(Plan(Candidate.parse(spec), (paths[model],), swept or None, REPEATS))
         keys += [Setting(model, spec, beta) for beta in (sorted(swept) or [None])]
-    with Evaluator(Settings(limits=PATIENT), sandbox="bubblewrap", jobs=2) as evaluator:
+    with Evaluator(EvaluationSettings(limits=PATIENT), sandbox="bubblewrap", jobs=2) as evaluator:
         rows = list(summarise(evaluator.evaluate(plans).episodes))
     assert [(row.controller, row.grid, row.beta) for row in rows] == [
         (key.spec, paths[key.model], key.beta) for key in keys
@@ -92,7 +89,7 @@ def evaluate(settings: Iterable[Setting], paths: dict[str, str]) -> dict[Setting
     return dict(zip(keys, rows, strict=True))
 
 
-def differences(found: dict[Setting, Row]) -> dict[Setting, str]:
+def differences(found: dict[Setting, SummaryRow]) -> dict[Setting, str]:
     """Where figures are not the released evaluator's."""
     wrong = {}
     for setting, row in found.items():
@@ -103,20 +100,7 @@ def differences(found: dict[Setting, Row]) -> dict[Setting, str]:
     return wrong
 
 
-@pytest.mark.bubblewrap
-def test_a_few_published_figures_are_reproduced(grid_paths: dict[str, str]) -> None:
-    """A cheap setting of every controller, over the four models."""
-    few = [
-        Setting("Qwen3-0.6B", "cmc", 0.0),
-        Setting("Qwen3-1.7B", "asc:max_branches=8,threshold=0.95"),
-        Setting("Qwen3-4B", "esc:max_branches=16,window=8"),
-        Setting("Qwen3-8B", "parallel_probe:branches=4,stable_steps=40,prune_patience=7,warm_up=15"),
-    ]
-    assert differences(evaluate(few, grid_paths)) == {}
-
-
-@pytest.mark.bubblewrap
-def test_a_few_latencies_are_reproduced(grid_paths: dict[str, str]) -> None:
+def test_latencies_are_reproduced(grid_paths: dict[str, str]) -> None:
     """Sequential tokens on Qwen3-8B, each under its own name, and the one chain of Answer Consistency."""
     sc, esc, chain = (
         Setting("Qwen3-8B", spec)
@@ -128,13 +112,11 @@ def test_a_few_latencies_are_reproduced(grid_paths: dict[str, str]) -> None:
     assert (f"{100 * found[chain].accuracy.value:.2f}", int(found[chain].tokens)) == ("70.97", 12068)
 
 
-@pytest.mark.published
 def test_every_published_figure_is_reproduced(grid_paths: dict[str, str]) -> None:
     assert len(expected()) == 104
     assert differences(evaluate(expected(), grid_paths)) == {}
 
 
-@pytest.mark.published
 def test_self_consistency_is_as_in_table_1(grid_paths: dict[str, str]) -> None:
     found = evaluate([Setting(model, "sc:branches=64") for model in table1()], grid_paths)
     for setting, row in found.items():
@@ -142,7 +124,6 @@ def test_self_consistency_is_as_in_table_1(grid_paths: dict[str, str]) -> None:
         assert printed == table1()[setting.model], setting
 
 
-@pytest.mark.published
 def test_parallel_probe_has_two_latencies(grid_paths: dict[str, str]) -> None:
     """21,477 by the rule of calls; the paper's 20,324 is the longest single branch."""
     setting = Setting("Qwen3-8B", "parallel_probe:branches=64,stable_steps=40,prune_patience=7,warm_up=15")

@@ -8,12 +8,12 @@ from benchmarks import release
 from envdata.episodes import Terms
 from sandbox.candidate import Candidate
 from sandbox.evaluate import Evaluator, Plan
-from sandbox.playing import Settings
+from sandbox.replay_player import EvaluationSettings
 from tests.grids import write_worked
 
 pytestmark = pytest.mark.bubblewrap
 
-SETTINGS = Settings(terms=Terms(max_branches=1 << 20, repeats_last=True), api="autotts", show_answers=True)
+SETTINGS = EvaluationSettings(terms=Terms(max_branches=1 << 20, repeats_last=True), api="autotts", show_answers=True)
 CMC = Path(release.__file__).with_name("release_cmc.py")
 
 EVERYTHING = '''
@@ -69,7 +69,7 @@ def _figures(candidate: Candidate, grid: Path, beta: float, repeats: int) -> lis
 @pytest.mark.parametrize("beta", [0.0, 1.0])
 def test_every_method_of_the_release(tmp_path: Path, beta: float) -> None:
     grid = write_worked(tmp_path)
-    controller = tmp_path / "everything.py"
+    controller = tmp_path / "cases_for.py"
     controller.write_text(EVERYTHING)
     played = _figures(Candidate.parse(str(controller)), grid, beta, 4)
     assert played == release.play(controller, grid, beta, 4)
@@ -108,6 +108,6 @@ class Peek(Controller):
         assert branch.answer.text is None, "shown"
         return branch.answer
 """
-    with Evaluator(Settings(), sandbox="bubblewrap") as evaluator:
+    with Evaluator(EvaluationSettings(), sandbox="bubblewrap") as evaluator:
         episodes = evaluator.evaluate([Plan(Candidate("peek", source), (str(grid),), None, 1)]).episodes
     assert set(episodes.column("status").to_pylist()) == {"ok"}

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# llama.cpp's server (llama-cpp-python) for the model of tools/real-model, on a machine with a C++ compiler.
+# Builds llama.cpp's server (llama-cpp-python) for the model of tools/real-model; needs a C++ compiler.
 #
-# usage: prepare.sh DIR     DIR as given to tools/real-model/prepare.sh, of which gemma.gguf is needed; makes DIR/llamacpp,
-#                           a virtual environment, and does nothing when that is done already
+# usage: prepare.sh DIR     DIR as given to tools/real-model/prepare.sh, with gemma.gguf; makes the virtual environment
+#                           DIR/llamacpp, unless it exists
 #
-# The package comes as source. What it can do with pictures is left out, which saves time; about 5 minutes on two cores.
+# The package is compiled without its support for images, to save time: about 5 minutes on two cores.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3.11}

@@ -1,10 +1,10 @@
-"""Turn the Gemma 3 270M GGUF file into a folder that vLLM and transformers load.
+"""Converts the Gemma 3 270M GGUF file to a folder that vLLM and transformers load.
 
 usage: gguf_to_hf.py MODEL.gguf OUT_DIR
 
 About a minute, 536 MB of bfloat16 weights; two runs give identical bytes. The converted tokenizer lacks the leading
-<bos>, without which answers get worse: it is added back. The chat template is one made for this base model, with
-"Problem: …" and "Reasoning: …" as in few-shot prompts; it is not Gemma's.
+<bos>, without which answers get worse, so it is added again. The chat template is not Gemma's: it was written for this
+base model, with "Problem: …" and "Reasoning: …" as in few-shot prompts.
 """
 
 import json
@@ -27,7 +27,7 @@ CHAT_TEMPLATE = (
 
 
 def convert(gguf: Path, out: Path) -> None:
-    """Write the weights, the tokenizer and their settings to `out`."""
+    """Convert `gguf`, and write the weights, the tokenizer and their settings to the folder `out`."""
     folder = str(gguf.resolve().parent)
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=gguf.name)
     model = AutoModelForCausalLM.from_pretrained(
@@ -44,7 +44,7 @@ def convert(gguf: Path, out: Path) -> None:
     )
     fast.save(str(out / "tokenizer.json"))
 
-    # Last, because its chat template is what tells a finished folder from one that was interrupted.
+    # Written last, since prepare.sh takes a folder with a chat template as complete.
     config = json.loads((out / "tokenizer_config.json").read_text())
     for key in ("is_local", "local_files_only"):
         config.pop(key, None)

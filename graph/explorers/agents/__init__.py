@@ -1,1 +1,1 @@
-"""Coding agents that work in a folder: confined to it, with one door to their model and one to the evaluation."""
+"""Coding agents as explorers: confined to a workspace, with one socket to their model and one to the evaluation."""

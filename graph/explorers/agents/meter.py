@@ -5,28 +5,25 @@ goes through the door is in the wire formats of the services, which say it with 
 between the calls of an agent too, and a session that is killed is counted as far as it got.
 """
 
+import asyncio
 import json
-import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from graph.accounting.caps import CapReached, Caps, Worst
+from graph.accounting.caps import CapReached, Caps, WorstCase
 from graph.accounting.ledger import Ledger
-from graph.accounting.prices import Price, worst_cost
+from graph.accounting.prices import Price, cost_of, worst_cost
 from graph.accounting.usage import Usage
-from graph.journal import Journal
-from graph.prompts import estimate
+from graph.explorers.agents.allowed_requests import Refused
+from graph.explorers.prompts import estimate
+from graph.run.transcript import Transcript
 
 ASSUMED_OUTPUT = 32_000
 """Tokens set aside for the reply to a request that names no limit."""
 UNNAMED = "unnamed"
 """The model of a request that names none."""
-
-
-class Refused(RuntimeError):
-    """A call may not be made; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -35,26 +32,26 @@ class Call:
 
     id: str
     model: str
-    worst: Worst
+    worst: WorstCase
     price: Price | None
     begun: float
 
 
 class Meter:
-    """Admits the calls of one session within the run's caps, and records them. Used by the door's threads at once."""
+    """Admits the calls of one session within the run's caps, and records them. Used in one event loop."""
 
-    def __init__(self, journal: Journal, caps: Caps, pricing: Callable[[str], Price | None], place: str) -> None:
+    def __init__(self, transcript: Transcript, caps: Caps, pricing: Callable[[str], Price | None], place: str) -> None:
         """`place` begins the calls' ids: the node and its round."""
-        self._journal, self._caps, self._pricing = journal, caps, pricing
-        self._ledger = Ledger(caps, journal.of_all_rounds())
-        self._settled = threading.Condition()
+        self._journal, self._caps, self._pricing = transcript, caps, pricing
+        self._ledger = Ledger(caps, transcript.of_all_rounds())
+        self._settled = asyncio.Event()
         # Of this session alone: one that was killed has calls of the same numbers.
         self._ids = f"{place}/{uuid.uuid4().hex[:8]}"
         self._number = 0
         self.capped: CapReached | None = None
         """The cap that a call did not fit any more."""
 
-    def admit(self, body: bytes) -> Call:
+    async def admit(self, body: bytes) -> Call:
         """Set the worst case of a request aside, and record it. Raises Refused if it does not fit what is left."""
         model, output = _asked(body)
         price = self._pricing(model)
@@ -64,30 +61,33 @@ class Meter:
                 "--price IN,OUT, or --max-tokens instead"
             )
         into = estimate(body.decode("utf-8", "replace"))
-        worst = Worst(into, output, None if price is None else worst_cost(price, into, output))
-        with self._settled:
-            while True:
-                try:
-                    self._ledger.take(worst)
-                    break
-                except CapReached as capped:
-                    if not self._ledger.busy or capped.cap == "max_minutes":
-                        self.capped = capped
-                        raise Refused(str(capped)) from None
-                self._settled.wait()
-            self._number += 1
-            call = Call(f"{self._ids}-{self._number}", model, worst, price, time.monotonic())
-            self._journal.record(
-                "call", id=call.id, model=model, attempt=0, max_output=output, worst=asdict(worst)
-            )  # fmt: skip
+        worst = WorstCase(into, output, None if price is None else worst_cost(price, into, output))
+        while True:
+            try:
+                self._ledger.reserve(worst)
+                break
+            except CapReached as capped:
+                if not self._ledger.busy or capped.cap == "max_minutes":
+                    self.capped = capped
+                    raise Refused(str(capped)) from None
+            self._settled.clear()
+            await self._settled.wait()
+        self._number += 1
+        call = Call(f"{self._ids}-{self._number}", model, worst, price, time.monotonic())
+        self._journal.record("call", id=call.id, model=model, attempt=0, max_output=output, worst=asdict(worst))
         return call
 
-    def replied(self, call: Call, usage: Usage) -> None:
-        """The service said what the call took."""
-        cost = None if call.price is None else call.price.cost(usage)
+    def replied(
+        self, call: Call, usage: Usage, exchange: tuple[bytes, str, bytes] | None = None, *, estimated: bool = False
+    ) -> None:
+        """The service said what the call took; `estimated` if that cannot be true, and `usage` is meant to be high.
+
+        `exchange` is the request, and the reply with its type, to be kept.
+        """
+        cost = None if call.price is None else cost_of(call.price, usage)
         self._journal.record(
-            "reply", id=call.id, model=call.model, usage=asdict(usage), cost=cost, estimated=False,
-            seconds=round(time.monotonic() - call.begun, 3),
+            "reply", id=call.id, model=call.model, usage=asdict(usage), cost=cost, estimated=estimated,
+            seconds=round(time.monotonic() - call.begun, 3), **_kept(exchange),
         )  # fmt: skip
         self._give_back(call, usage, cost)
 
@@ -101,9 +101,16 @@ class Meter:
         self._give_back(call, worst if billed else None, call.worst.cost if billed else None)
 
     def _give_back(self, call: Call, usage: Usage | None, cost: float | None) -> None:
-        with self._settled:
-            self._ledger.give_back(call.worst, usage, cost)
-            self._settled.notify_all()
+        self._ledger.release(call.worst, usage, cost)
+        self._settled.set()
+
+
+def _kept(exchange: tuple[bytes, str, bytes] | None) -> dict[str, str]:
+    """A request and its reply as fields of an event; none without one."""
+    if exchange is None:
+        return {}
+    request, kind, body = exchange
+    return {"request": request.decode("utf-8", "replace"), "type": kind, "body": body.decode("utf-8", "replace")}
 
 
 def _asked(body: bytes) -> tuple[str, int]:

@@ -5,11 +5,11 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from graph.accounting.usage import Usage
+from graph.accounting.reported_usage import ReportedUsage, read_usage
+from graph.explorers.models.reply_body import read_body
 
 MAX_KEPT = 16 << 20
 """Bytes of a reply, or of one event of it, that are read; the usage of a longer one stays unknown."""
@@ -36,19 +36,18 @@ class Watcher:
                 if line.startswith(b"data:") and b'"usage"' in line:
                     self._read(line.removeprefix(b"data:"))
 
-    def usage(self) -> Usage | None:
+    def usage(self) -> ReportedUsage | None:
         """What the whole reply took; None if it did not say, or broke off before it did."""
-        if not self._streamed:
-            self._read(self._kept)
-        return _usage(self._said) if self._ended else None
+        # What is left of a stream is an event without a line's end, or JSON that is called a stream.
+        self._read(self._kept)
+        return read_usage(self._said, cache_beside=_is_messages(self._said)) if self._ended and self._said else None
 
     def _read(self, text: bytes) -> None:
-        try:
-            said = json.loads(text)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(said, dict):
-            return
+        # A service may send whole JSON for a stream, and the other way round.
+        for event in read_body(text.decode("utf-8", "replace").strip()).events:
+            self._take(event)
+
+    def _take(self, said: Mapping[str, Any]) -> None:
         # A Messages stream begins with a first count, which is not the last.
         begins = said.get("type") == "message_start"
         inner = said.get("message") if begins else said.get("response")
@@ -59,32 +58,6 @@ class Watcher:
                 self._ended = self._ended or not begins
 
 
-def _usage(said: Mapping[str, Any]) -> Usage | None:
-    if "prompt_tokens" in said:
-        into, out = _part(said, "prompt_tokens_details"), _part(said, "completion_tokens_details")
-        return Usage(
-            input=_number(said, "prompt_tokens"), cached=_number(into, "cached_tokens"),
-            output=_number(said, "completion_tokens"), thinking=_number(out, "reasoning_tokens"),
-        )  # fmt: skip
-    if "input_tokens" not in said or "output_tokens" not in said:
-        return None
-    # Anthropic counts what is cached beside the input, OpenAI in it.
-    cached, written = _number(said, "cache_read_input_tokens"), _number(said, "cache_creation_input_tokens")
-    into, out = _part(said, "input_tokens_details"), _part(said, "output_tokens_details")
-    return Usage(
-        input=_number(said, "input_tokens") + cached + written,
-        cached=cached + _number(into, "cached_tokens"),
-        written=written,
-        output=_number(said, "output_tokens"),
-        thinking=_number(out, "reasoning_tokens") + _number(out, "thinking_tokens"),
-    )
-
-
-def _part(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = said.get(name)
-    return part if isinstance(part, dict) else {}
-
-
-def _number(said: Mapping[str, Any], name: str) -> int:
-    value = said.get(name)
-    return value if isinstance(value, int) and value > 0 else 0
+def _is_messages(said: Mapping[str, Any]) -> bool:
+    """Whether a usage is that of Anthropic's Messages, which counts what is cached beside the input."""
+    return "prompt_tokens" not in said and "input_tokens_details" not in said

@@ -1,1 +1,1 @@
-"""The explorer that needs no model: it moves distributions over a family of mechanisms towards what scored best."""
+"""Explorer without a model: children of the best so far, within a family of controllers built from mechanisms."""

@@ -1,8 +1,7 @@
-"""Knobs of the family: where a knob may stand, and its schedule over β as readable source.
+"""Knobs of the family: their ranges, and their schedules over β as readable source.
 
-A knob's schedule is drawn by two numbers in 0 … 1 (`Gene`): where it starts at β = 0, and how much of the way that is
-left it goes until β = 1. The way always leads towards spending more, so every schedule is monotone in β by
-construction.
+A knob's schedule is given by two numbers in 0 … 1 (`Gene`): its position in the range at β = 0, and the share of the
+remaining range that it covers until β = 1. It always moves towards spending more, so every schedule is monotone in β.
 """
 
 import math
@@ -10,35 +9,39 @@ from dataclasses import dataclass
 from typing import Literal
 
 Gene = tuple[float, float]
-"""Where a knob starts, in 0 … 1 of its range, and the share of the rest that it goes."""
+"""Position of a knob in its range at β = 0, and the share of the rest that it covers until β = 1; both in 0 … 1."""
 
 
 @dataclass(frozen=True)
 class Knob:
-    """One number that a controller is run with."""
+    """A numeric parameter of a controller."""
 
     name: str
     cheap: float
-    """The end of its range that spends least."""
+    """End of its range that spends least."""
     dear: float
-    """The end that spends most."""
+    """End of its range that spends most."""
     scale: Literal["linear", "log", "odds"]
-    """What is even between the ends: the value, its logarithm, or the logarithm of what is missing to 1."""
+    """Quantity that is linear in the position: the value x, log x, or −log(1 − x)."""
     whole: bool
+    """Whether values are rounded to integers."""
     doc: str
+    """Description, for the comment in the source."""
+    steady: bool = False
+    """Whether it has the same value at every β: it shapes the vote, and does not by itself spend more or less."""
 
     def ends(self, gene: Gene) -> tuple[float, float]:
-        """The values at β = 0 and β = 1, rounded as they are written."""
+        """Return the values at β = 0 and β = 1, rounded as in the source."""
         start, share = gene
         return self._at(start), self._at(start + (1 - start) * share)
 
     def gene(self, start: float, end: float) -> Gene:
-        """The gene whose ends are nearest to `start` and `end`; the inverse of `ends`."""
+        """Return the gene whose ends are nearest to `start` and `end`: the inverse of `ends`."""
         first, last = self._position(start), self._position(end)
         return first, 0.0 if first >= 1 else max(0.0, (last - first) / (1 - first))
 
     def expression(self, gene: Gene) -> str:
-        """The schedule as a Python expression in `beta`."""
+        """Return the schedule as a Python expression in `beta`."""
         start, end = self.ends(gene)
         if start == end:
             return _written(start)

@@ -1,4 +1,4 @@
-"""What a mechanism of the family is."""
+"""A mechanism: one choice for a slot of the controllers that `evolution` writes."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,31 @@ from graph.explorers.evolution.knobs import Knob
 
 @dataclass(frozen=True)
 class Mechanism:
-    """One way to fill a slot."""
+    """One choice for a slot of a controller."""
 
     slot: str
     name: str
     idea: str
-    """What it does, as a clause that can stand in a list; empty if there is nothing to say."""
+    """Description as a clause, for the controller's docstring; may be empty."""
     knobs: tuple[Knob, ...] = ()
     methods: str = ""
     """Source of the methods that it adds."""
     hook: str = ""
-    """Source of the place in the loop that is its slot's."""
+    """Source that it puts into its slot's place in the controller."""
+    state: str = ""
+    """Statement that prepares the controller for an episode."""
+    probes: bool = False
+    """Whether it uses answers of unfinished branches; without such a mechanism a controller's calls probe nothing."""
+    asks: bool = False
+    """Whether it probes by itself, although the calls of the controller do not."""
+    signal: str = ""
+    """Signal of the grids without which it does nothing; empty: it needs none."""
     needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Which mechanisms other slots must have for it to make sense."""
+    """Mechanisms that it requires in other slots: pairs of a slot and the names allowed there."""
     uses: tuple[str, ...] = ()
-    """Names that it imports from `sandbox.tts`, or `math`."""
+    """Names that it imports from the controller API, or `math`."""
+
+    @property
+    def needs_probes(self) -> bool:
+        """Whether it does nothing where branches cannot be probed."""
+        return self.probes or self.asks

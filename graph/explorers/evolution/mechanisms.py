@@ -1,38 +1,63 @@
-"""The family: what a controller may do about reading, voting, stopping, widening, pruning and giving up.
+"""The family of controllers: its slots, each with the mechanisms that can fill it.
 
-Each slot is filled by one mechanism; the loop that holds them together is in `graph.explorers.evolution.render`. What
-the hand-made methods do is in here as special cases: self-consistency (`whole` without a stop), its adaptive and its
-early-stopping form (`posterior`, `unanimous`), Parallel-Probe (`steps`, `everyone`, `stable`, `outvoted`), and most of
-CMC (`steps`, `readers`, `posterior`, `staggered`, `outvoted`).
+`graph.explorers.evolution.render` writes the loop around them. The published methods are special cases:
+self-consistency (`whole` without a stop), its adaptive and early-stopping variants (`posterior`, `unanimous`),
+Parallel-Probe (`steps`, `everyone`, `stable`, `outvoted`), and most of CMC (`steps`, `readers`, `posterior`,
+`staggered`, `outvoted`).
 """
 
-from graph.explorers.evolution.deciding import GIVING_UP, PRUNING, STOPPING, WIDENING
+from collections.abc import Collection, Mapping
+
 from graph.explorers.evolution.knobs import Knob
 from graph.explorers.evolution.mechanism import Mechanism
-from graph.explorers.evolution.reading import BALLOT, READING, WEIGHT
+from graph.explorers.evolution.reading import PRUNING, READING, WIDENING
+from graph.explorers.evolution.stopping import GIVING_UP, STOPPING
+from graph.explorers.evolution.voting import BALLOT, LENGTH, RETENTION, SIGNAL
 
 MAX_BRANCHES = Knob("max_branches", 1, 64, "log", True, "branches at most")
 
 SLOTS: dict[str, tuple[Mechanism, ...]] = {
     "reading": READING,
     "ballot": BALLOT,
-    "weight": WEIGHT,
+    "length": LENGTH,
+    "signal": SIGNAL,
+    "retention": RETENTION,
     "stopping": STOPPING,
     "widening": WIDENING,
     "pruning": PRUNING,
     "giving_up": GIVING_UP,
 }
-"""By slot, in the order in which choices are made."""
+"""Mechanisms by slot; recipes choose in this order."""
 
 
 def mechanism(slot: str, name: str) -> Mechanism:
-    """The mechanism of that name; raises KeyError, naming the ones there are."""
-    for found in SLOTS[slot]:
-        if found.name == name:
-            return found
+    """Return the mechanism of a slot by name. Raises KeyError that lists the slot's mechanisms."""
+    for each in SLOTS[slot]:
+        if each.name == name:
+            return each
     raise KeyError(f"{slot} has no mechanism {name!r}; there are {', '.join(each.name for each in SLOTS[slot])}")
 
 
-def fits(candidate: Mechanism, chosen: dict[str, str]) -> bool:
-    """Whether what a mechanism needs of the slots before its own is there."""
+def possible(
+    slot: str, chosen: Mapping[str, str], *, signals: Collection[str] | None = None, probes: bool = True
+) -> list[Mechanism]:
+    """Return the mechanisms that can fill a slot.
+
+    Args:
+        slot: The slot.
+        chosen: Names of the mechanisms chosen so far, by slot.
+        signals: Signals that the grids have; None: all.
+        probes: Whether branches can be probed.
+    """
+    return [
+        each
+        for each in SLOTS[slot]
+        if (signals is None or not each.signal or each.signal in signals)
+        and (probes or not each.needs_probes)
+        and fits(each, chosen)
+    ]
+
+
+def fits(candidate: Mechanism, chosen: Mapping[str, str]) -> bool:
+    """Return whether the mechanisms chosen so far, by slot, satisfy what `candidate` needs."""
     return all(slot not in chosen or chosen[slot] in names for slot, names in candidate.needs)

@@ -1,30 +1,52 @@
-"""How far branches are read, which of them vote, and what a vote weighs."""
+"""How branches are opened, read and given up: the slots `reading`, `widening` and `pruning`.
+
+A hook of `reading` is a statement that reads `unread` on; `PROBE` in it is replaced by the argument of a call that
+probes nothing, if nothing in the controller uses the answers of unfinished branches.
+"""
 
 from graph.explorers.evolution.knobs import Knob
 from graph.explorers.evolution.mechanism import Mechanism
+
+PROBE = "{probe}"
+
+_FINISHED = '''
+    def is_read(self, branch: Branch) -> bool:
+        """Whether there is nothing more to learn from a branch."""
+        return branch.finished
+'''
 
 READING = (
     Mechanism(
         "reading",
         "whole",
         "reads every branch to its end at once",
-        methods='''
-    def is_read(self, branch: Branch) -> bool:
-        """Whether there is nothing more to learn from a branch."""
-        return branch.finished
-''',
+        methods=_FINISHED,
         hook="episode.finish(unread)",
     ),
     Mechanism(
         "reading",
         "steps",
         "reads branches side by side, interval by interval, so that the quick ones may decide before the slow ones end",
-        methods='''
-    def is_read(self, branch: Branch) -> bool:
-        """Whether there is nothing more to learn from a branch."""
-        return branch.finished
+        methods=_FINISHED,
+        hook=f"episode.advance(unread{PROBE})",
+    ),
+    Mechanism(
+        "reading",
+        "ends",
+        "reads branches side by side and looks at the vote only when one ends: fewer looks, fewer hasty stops",
+        methods=_FINISHED
+        + f'''
+    def read_on(self, episode: Episode, unread: list[Branch]) -> None:
+        """Advance the least deep branches until one ends, or they are as deep as the others."""
+        depth = min(branch.depth for branch in unread)
+        behind = [branch for branch in unread if branch.depth == depth]
+        ahead = min((branch.depth for branch in unread if branch.depth > depth), default=math.inf)
+        while depth < ahead and not any(branch.finished for branch in behind):
+            episode.advance(behind{PROBE})
+            depth += 1
 ''',
-        hook="episode.advance(unread)",
+        hook="self.read_on(episode, unread)",
+        uses=("math",),
     ),
     Mechanism(
         "reading",
@@ -39,6 +61,7 @@ READING = (
         return branch.finished or (settled and branch.answer is not None and branch.answer.parsed)
 ''',
         hook="episode.advance(unread)",
+        probes=True,
     ),
     Mechanism(
         "reading",
@@ -51,100 +74,112 @@ READING = (
         return branch.finished or branch.depth >= self.knobs["depth"]
 ''',
         hook="episode.advance(unread)",
+        probes=True,
+    ),
+    Mechanism(
+        "reading",
+        "asked",
+        "reads only the beginning of each branch, and asks for its answer there, once",
+        knobs=(Knob("depth", 1, 40, "log", True, "intervals after which a branch is asked"),),
+        methods='''
+    def is_read(self, branch: Branch) -> bool:
+        """Whether a branch is at its end, or was asked."""
+        return branch.finished or branch.probed
+
+    def read_on(self, episode: Episode, unread: list[Branch]) -> None:
+        """Advance branches to the depth at which they are asked, and ask them."""
+        episode.advance([branch for branch in unread if branch.depth < self.knobs["depth"]]{probe})
+        episode.probe([branch for branch in unread if branch.active and branch.depth >= self.knobs["depth"]])
+''',
+        hook="self.read_on(episode, unread)",
+        asks=True,
+        signal="probe_confidence",
     ),
 )
 
-BALLOT = (
+_FIRST = Knob("first", 1, 64, "log", True, "branches opened at first")
+
+WIDENING = (
     Mechanism(
-        "ballot",
-        "readers",
-        "",
-        methods='''
-    def votes(self, branch: Branch) -> bool:
-        """Branches that are read vote, if they have an answer at all."""
-        return self.is_read(branch) and branch.answer is not None and branch.answer.parsed
-''',
+        "widening",
+        "batches",
+        "opens the next batch when the one before is read",
+        knobs=(_FIRST, Knob("burst", 1, 16, "log", True, "branches opened at a time later")),
+        hook='self.knobs["burst"]',
     ),
     Mechanism(
-        "ballot",
-        "everyone",
-        "lets every branch vote with its latest answer, read or not",
-        methods='''
-    def votes(self, branch: Branch) -> bool:
-        """Branches that were not given up vote with their latest answer."""
-        return not branch.pruned and branch.answer is not None and branch.answer.parsed
-''',
-        needs=(("reading", ("steps", "settled", "prefix")),),
+        "widening",
+        "waves",
+        "opens waves that grow with the pool: questions that many branches left open need many more",
+        knobs=(_FIRST, Knob("growth", 0.2, 2, "log", False, "size of a wave, as a share of the pool", steady=True)),
+        hook='max(1, int(self.knobs["growth"] * len(episode.branches)))',
     ),
     Mechanism(
-        "ballot",
-        "ripe",
-        "lets a branch vote with its latest answer once it was followed far enough",
-        knobs=(Knob("ripe", 1, 20, "log", True, "intervals after which a branch may vote"),),
-        methods='''
-    def votes(self, branch: Branch) -> bool:
-        """Branches that were followed far enough, and not given up, vote with their latest answer."""
-        ripe = branch.finished or branch.depth >= self.knobs["ripe"]
-        return ripe and not branch.pruned and branch.answer is not None and branch.answer.parsed
-''',
+        "widening",
+        "staggered",
+        "opens a few more branches every round while the vote is open, without waiting for the slow ones",
+        knobs=(_FIRST, Knob("burst", 1, 4, "log", True, "branches opened a round later")),
+        hook='self.knobs["burst"]',
         needs=(("reading", ("steps", "settled")),),
     ),
 )
 
-_WEIGHTED = '''
-    def tally(self, episode: Episode) -> dict[Answer, float]:
-        """Weighted votes by answer; the weights are scaled to a mean of 1."""
-        voters = [branch for branch in episode.branches if self.votes(branch)]
-        weights = [self.weight(branch) for branch in voters]
-        mean = sum(weights) / max(1, len(weights))
-        counts: dict[Answer, float] = {}
-        for branch, weight in zip(voters, weights):
-            counts[branch.answer] = counts.get(branch.answer, 0) + weight / mean
-        return counts
-'''
-
-WEIGHT = (
+PRUNING = (
+    Mechanism("pruning", "none", ""),
     Mechanism(
-        "weight",
-        "equal",
-        "",
+        "pruning",
+        "outvoted",
+        "gives up a branch that has long disagreed with the leader",
+        knobs=(Knob("patience", 1, 16, "log", True, "rounds of disagreement before a branch is given up"),),
         methods='''
-    def tally(self, episode: Episode) -> dict[Answer, float]:
-        """Votes by answer."""
-        counts: dict[Answer, float] = {}
-        for branch in episode.branches:
-            if self.votes(branch):
-                counts[branch.answer] = counts.get(branch.answer, 0) + 1
-        return counts
+    def give_up_branches(self, episode: Episode, unread: list[Branch]) -> None:
+        """Prune branches that have disagreed with the leader for `patience` rounds running."""
+        leader = self.standing(episode)[0]
+        for branch in unread:
+            agrees = leader is None or branch.answer == leader
+            self.against[branch.index] = 0 if agrees else self.against.get(branch.index, 0) + 1
+        episode.prune([b for b in unread if b.active and self.against[b.index] >= self.knobs["patience"]])
 ''',
+        hook="self.give_up_branches(episode, unread)",
+        state="self.against: dict[int, int] = {}",
+        probes=True,
+        needs=(("reading", ("steps", "settled", "prefix")),),
     ),
     Mechanism(
-        "weight",
-        "brief",
-        "gives the shorter branches more weight: long ones have often lost their way",
-        knobs=(Knob("brevity", 0.25, 3, "log", False, "power with which length takes weight away"),),
-        methods=_WEIGHTED
-        + '''
-    def weight(self, branch: Branch) -> float:
-        """Less for a longer branch."""
-        return branch.depth ** -self.knobs["brevity"]
+        "pruning",
+        "late",
+        "gives up the slow rest of a wave once enough of it has ended: it costs the most and is right the least",
+        knobs=(Knob("early", 0.3, 0.95, "linear", False, "share of the branches that is waited for", steady=True),),
+        methods='''
+    def give_up_branches(self, episode: Episode, unread: list[Branch]) -> None:
+        """Prune the branches that are still unread once the share `early` of all has ended."""
+        ended = sum(1 for branch in episode.branches if branch.finished)
+        if ended >= self.knobs["early"] * len(episode.branches):
+            episode.prune([branch for branch in unread if branch.active])
 ''',
-        needs=(("ballot", ("readers",)), ("reading", ("whole", "steps", "settled"))),
+        hook="self.give_up_branches(episode, unread)",
+        needs=(("reading", ("steps", "ends")), ("widening", ("batches", "waves"))),
     ),
     Mechanism(
-        "weight",
-        "sure",
-        "weighs a vote by how probable the model found its own answers along the branch, where the grid says so",
-        knobs=(Knob("trust", 0.25, 6, "log", False, "power with which probability gives weight"),),
-        methods=_WEIGHTED
-        + '''
-    def weight(self, branch: Branch) -> float:
-        """More for a branch that was sure of its answers; confidences are mean log-probabilities."""
-        if branch.confidence is not None:
-            self.sureness[branch.index] = branch.confidence
-        return math.exp(self.knobs["trust"] * self.sureness.get(branch.index, 0.0))
+        "pruning",
+        "hesitant",
+        "gives up a branch once it is less confident than most of those that have ended ever were",
+        knobs=(Knob("doubt", 0.05, 0.95, "linear", False, "share of the ended branches to stay above", steady=True),),
+        methods='''
+    def give_up_branches(self, episode: Episode, unread: list[Branch]) -> None:
+        """Prune unread branches below the quantile `doubt` of the ended ones' least confident intervals."""
+        ended = sorted(self.least_confident(branch) for branch in episode.branches if branch.finished)
+        if ended:
+            floor = ended[int(self.knobs["doubt"] * len(ended))]
+            episode.prune([branch for branch in unread if branch.active and self.least_confident(branch) < floor])
+
+    def least_confident(self, branch: Branch) -> float:
+        """The token confidence of a branch's least confident interval; infinite if none is known."""
+        return min((value for value in branch.signals["token_confidence"] if value is not None), default=math.inf)
 ''',
-        needs=(("ballot", ("everyone", "ripe")),),
+        hook="self.give_up_branches(episode, unread)",
+        signal="token_confidence",
+        needs=(("reading", ("steps", "ends")),),
         uses=("math",),
     ),
 )

@@ -1,6 +1,6 @@
-"""Where the search starts: the hand-made ideas, and a few that go beyond them, as recipes of the family.
+"""Seeds of the search: recipes of published methods, and of some ideas beyond them.
 
-Schedules are written as (value at β = 0, value at β = 1); one number stays the same.
+Schedules are given as (value at β = 0, value at β = 1), or as one number for a constant.
 """
 
 from collections.abc import Mapping
@@ -10,9 +10,11 @@ from graph.explorers.evolution.render import Recipe
 Ends = float | tuple[float, float]
 
 PLAIN = {
-    "reading": "whole",
+    "reading": "ends",
     "ballot": "readers",
-    "weight": "equal",
+    "length": "ignored",
+    "signal": "ignored",
+    "retention": "ignored",
     "stopping": "posterior",
     "widening": "batches",
     "pruning": "none",
@@ -21,7 +23,15 @@ PLAIN = {
 
 
 def recipe(choices: Mapping[str, str], **ends: Ends) -> Recipe:
-    """The recipe with these mechanisms in place of the plain ones, and these schedules. Raises KeyError."""
+    """Return the recipe with the given mechanisms instead of those in `PLAIN`, and the given schedules.
+
+    Args:
+        choices: Names of mechanisms by slot.
+        **ends: Schedule of each knob of the recipe.
+
+    Raises:
+        KeyError: A mechanism is unknown, or a knob has no schedule.
+    """
     chosen = {**PLAIN, **choices}
     empty = Recipe(chosen)
     genes = {}
@@ -34,35 +44,37 @@ def recipe(choices: Mapping[str, str], **ends: Ends) -> Recipe:
 SEEDS: tuple[tuple[str, Recipe], ...] = (
     (
         "adaptive self-consistency whose patience grows with its width, so that hard questions get what easy ones save",
-        recipe({}, max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=1),
+        recipe({"reading": "whole"}, max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=1),
     ),
     (
-        "beginnings of many branches instead of the whole of a few, where branches are short",
-        recipe({"reading": "prefix"}, max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=1, depth=(5, 7)),
+        "beginnings of many branches instead of the whole of a few",
+        recipe({"reading": "prefix"}, max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=1, depth=(6, 20)),
     ),
     (
         "shorter branches count more",
-        recipe({"weight": "brief"}, max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=1, brevity=1),
+        recipe({"length": "decay"}, max_branches=(1, 64), sure=(0.7, 0.97), first=(1, 4), burst=(1, 4), pace=16),
     ),
     (
-        "branches race: the vote may be clear before the slow ones end",
-        recipe({"reading": "steps"}, max_branches=(2, 64), sure=(0.7, 0.97), first=(1, 8), burst=(1, 8)),
+        "answers that branches keep count more than those they leave",
+        recipe({"retention": "kept"}, max_branches=(1, 64), sure=(0.7, 0.97), first=(1, 4), burst=(1, 4), loyalty=1),
     ),
     (
-        "hopeless questions are given up early",
+        "branches race in waves, and the slow rest of a wave is given up",
         recipe(
-            {"giving_up": "scattered"},
-            max_branches=(2, 64), sure=(0.7, 0.97), first=1, burst=1, enough=(6, 40), share=(0.4, 0.2),
+            {"widening": "waves", "pruning": "late"},
+            max_branches=(1, 64), sure=(0.7, 0.97), first=(2, 8), growth=1, early=0.6,
         ),
     ),
     (
-        "beginnings of many branches instead of the whole of a few, where branches are long",
-        recipe({"reading": "prefix"}, max_branches=(2, 64), sure=(0.7, 0.99), first=2, burst=2, depth=(10, 30)),
+        "the lead is measured in standard deviations, and a smaller one will do as branches run out",
+        recipe(
+            {"stopping": "deviations"}, max_branches=(1, 64), margin=(0.9, 2), relief=0.5, first=(1, 4), burst=(1, 4),
+        ),
     ),
     (
         "branches vote before they end, weighed by how sure they were",
         recipe(
-            {"reading": "steps", "ballot": "ripe", "weight": "sure"},
+            {"reading": "steps", "ballot": "ripe", "signal": "sure"},
             max_branches=(1, 64), sure=(0.7, 0.99), first=(1, 4), burst=(1, 4), ripe=(6, 12), trust=1,
         ),
     ),
@@ -71,10 +83,24 @@ SEEDS: tuple[tuple[str, Recipe], ...] = (
         recipe({"reading": "settled"}, max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=1, settle=(3, 12)),
     ),
     (
-        "branches much longer than the others are given up",
+        "hopeless questions are given up early",
         recipe(
-            {"reading": "steps", "pruning": "laggards"},
-            max_branches=(2, 64), sure=(0.7, 0.97), first=(1, 6), burst=(1, 6), stretch=(1.2, 2),
+            {"giving_up": "scattered"},
+            max_branches=(2, 64), sure=(0.7, 0.97), first=(1, 4), burst=(1, 4), enough=(6, 40), share=(0.4, 0.2),
+        ),
+    ),
+    (
+        "beginnings of branches are asked once, and weighed by how sure they are",
+        recipe(
+            {"reading": "asked", "signal": "surest"},
+            max_branches=(1, 64), sure=(0.7, 0.97), first=1, burst=(1, 4), depth=6, trust=1,
+        ),
+    ),
+    (
+        "as DeepConf: branches less confident than a warm-up are given up, and confidence weighs the votes",
+        recipe(
+            {"reading": "steps", "widening": "waves", "signal": "steady", "pruning": "hesitant"},
+            max_branches=(1, 64), sure=(0.7, 0.97), first=(1, 8), growth=0.5, trust=1, doubt=0.2,
         ),
     ),
     (
@@ -92,4 +118,4 @@ SEEDS: tuple[tuple[str, Recipe], ...] = (
         ),
     ),
 )  # fmt: skip
-"""Ideas in the order in which a small first round takes them."""
+"""Descriptions and recipes, in the order in which round 1 proposes them. Each adds one idea; the search combines."""

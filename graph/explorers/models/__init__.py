@@ -1,1 +1,1 @@
-"""Explorers that are language models: one protocol for chats, an implementation for each kind of service."""
+"""Language models as explorers: the protocol `ChatModel` and one implementation for each kind of service."""

@@ -1,72 +1,115 @@
 """The protocol between a model explorer and the service that runs its model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from graph.accounting.usage import Usage
 from graph.explorers.base import ExplorerError
-from graph.prompts import Prompt
+from graph.explorers.prompts import Prompt
+
+
+class OtherForm(StrEnum):
+    """A change of a request's form, for services that refuse the usual one."""
+
+    RENAMED_LIMIT = "limit of the reply under its other name"
+    WITHOUT_STREAM_OPTIONS = "without stream_options"
+    IN_ONE_PIECE = "reply not streamed"
+    WITHOUT_SCHEMA = "without a schema of the reply"
+    WITHOUT_SYSTEM = "system text in the user message"
+    WITHOUT_CACHE_MARKS = "without cache marks"
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What came back."""
+class ModelReply:
+    """A model's complete reply to one prompt."""
 
     text: str
     usage: Usage
     model: str
-    """The model that replied, as the service names it."""
+    """Name of the model that replied, as the service reports it."""
     stop_reason: str
-    """`end`, `length` (at its limit), `refusal`, or the service's own word."""
+    """`end`, `length` (cut at the output limit), `refusal`, or the service's own word."""
     request_id: str | None = None
+    """The service's id of the request."""
     thinking: str = ""
-    """What the service shows of it."""
+    """The part of the model's thinking that the service returns."""
     estimated: bool = False
-    """The service did not say how many tokens it took: they are counted here, rather too many than too few."""
+    """Whether the service reported no usage that can be true, so that `usage` is an estimate, meant to be high."""
+    raw: str = ""
+    """The response, or its usage, as it was received, where it could not be taken as it stands."""
 
 
-class CallFailed(ExplorerError):
+class ModelCallError(ExplorerError):
     """A call brought no reply; the message says what to do."""
 
     def __init__(
         self,
         why: str,
         *,
-        passing: bool = False,
-        after: float | None = None,
+        transient: bool = False,
+        retry_after: float | None = None,
         billed: bool = False,
         status: int | None = None,
-        unsupported: bool = False,
-        too_long: bool = False,
+        other_form: OtherForm | None = None,
+        prompt_too_long: bool = False,
+        raw: str = "",
     ) -> None:
+        """Describe the failure; the arguments become the attributes that are documented below."""
         super().__init__(why)
-        self.passing = passing
-        """Whether the same request may well succeed later."""
-        self.after = after
-        """Seconds that the service asked to wait for."""
+        self.transient = transient
+        """Whether the same request may succeed later."""
+        self.retry_after = retry_after
+        """Seconds that the service asked to wait before the next attempt."""
         self.billed = billed
-        """Whether the provider may charge for it all the same."""
+        """Whether the provider may charge for the attempt although no reply was received."""
         self.status = status
-        """Of HTTP."""
-        self.unsupported = unsupported
-        """The service does not know structured outputs: the same request without a schema may succeed."""
-        self.too_long = too_long
-        """The prompt and the reply do not fit the model's context: a shorter prompt may succeed."""
+        """HTTP status; None if there was no response."""
+        self.other_form = other_form
+        """The form in which the same request may succeed; None if no other is known."""
+        self.prompt_too_long = prompt_too_long
+        """Whether prompt and reply exceed the model's context: a shorter prompt may succeed."""
+        self.raw = raw
+        """What was received instead of a whole reply; empty for a response with an error status."""
 
 
-class Chat(Protocol):
-    """A model that is asked one thing at a time. Several calls may be under way at once, in one event loop."""
+class ChatModel(Protocol):
+    """A model that answers one prompt a call. Several calls may run at once, in one event loop."""
 
     @property
     def model(self) -> str:
-        """The model's name, as asked for."""
+        """The model's name, as given in `--explorer`."""
         ...
 
-    async def complete(self, prompt: Prompt, *, max_output: int, schema: Mapping[str, Any] | None) -> Reply:
-        """Ask once: no retries in here. `schema` is the JSON Schema that the reply is to follow. Raises CallFailed."""
+    async def complete(
+        self, prompt: Prompt, *, max_output: int, schema: Mapping[str, Any] | None, forms: Set[OtherForm] = frozenset()
+    ) -> ModelReply:
+        """Send the prompt once, without retries, and return the reply.
+
+        Args:
+            prompt: System text and user message.
+            max_output: Limit of the reply in tokens, thinking included.
+            schema: JSON Schema that the reply has to follow; None for free text.
+            forms: Changes of the request that the service is known to need; those of other services are ignored.
+
+        Raises:
+            ModelCallError: No complete reply was received.
+        """
         ...
 
     async def close(self) -> None:
-        """Close connections; another call opens them again."""
+        """Close the connections; the next call opens new ones."""
         ...
+
+
+def user_message(prompt: Prompt) -> str:
+    """Return both parts of the user message as one text, for services without cache marks."""
+    return "\n\n".join(part for part in (prompt.stable, prompt.changing) if part)
+
+
+def texts_of(prompt: Prompt, forms: Set[OtherForm]) -> tuple[str, str]:
+    """Return the system text and the user message; the first is empty where the service takes no system role."""
+    if OtherForm.WITHOUT_SYSTEM in forms:
+        return "", "\n\n".join((prompt.system, user_message(prompt)))
+    return prompt.system, user_message(prompt)

@@ -1,205 +1,327 @@
-"""The explorer that is a language model, over any `Chat`.
+"""The explorer that asks a language model, over any `ChatModel`.
 
-Candidates are asked for one a call, several calls at a time. A reply that cannot be read is asked for again once, with
-what is wrong with it. A critique that cannot be read twice is given up: the measurements stand alone then. A prompt
-that the model's context does not hold is made shorter, by what `graph.prompts` leaves out first, and sent again.
+Each candidate is requested by a call of its own, several calls at a time. A reply that cannot be read is requested once
+more, with a description of the error. After a second unreadable reply, a draft in the reasoning of one of them is
+taken; without one the candidate, or the critique, is left out, or the page of what is known stays as it is. A prompt
+that exceeds the model's context is shortened, in the order that `graph.explorers.prompts` gives, and sent again.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from envdata.event_loops import run_coroutine
 from graph.accounting.caps import CapReached, Caps
 from graph.accounting.ledger import Ledger
 from graph.accounting.prices import Price
-from graph.explorers.base import Brief, Critique, Evidence, Proposal
-from graph.explorers.models.calls import Calls, Errand, errand_id
-from graph.explorers.models.chat import CallFailed, Chat, Reply
-from graph.journal import Journal
-from graph.prompts import (
+from graph.explorers.base import Brief, Consolidation, Critique, Evidence, Explorer, Findings, Proposal
+from graph.explorers.models.chat import ChatModel, ModelCallError, ModelReply
+from graph.explorers.models.journalled_calls import JournalledCalls, ModelRequest, known_forms, model_request_id
+from graph.explorers.prompts import (
+    CONSOLIDATION_SCHEMA,
     CRITIQUE_SCHEMA,
     PROMPTS,
     Prompt,
     PromptTooLong,
     ReplyError,
+    consolidation_prompt,
     critique_prompt,
     proposal_prompt,
+    read_consolidation,
     read_critique,
     read_proposals,
+    shown_sources,
+    split_reasoning,
 )
-from graph.prompts.again import for_one_of, once_more
+from graph.explorers.prompts.variations import for_request, retry_prompt
+from graph.run.settings import ModelCallSettings
+from graph.run.transcript import Transcript
 
-Read = TypeVar("Read")
+Parsed = TypeVar("Parsed")
 
-SHORTER = 0.7
-"""A prompt that was too long is tried again with that part of its tokens."""
+SHORTENED = 0.7
+"""Factor on the tokens of a prompt that was too long for the model's context."""
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How a model is asked."""
+class ModelExplorerSettings:
+    """Limits and parameters of an explorer's calls."""
 
     brief_tokens: int
+    """Limit of a prompt in tokens."""
     max_output: int
-    retries: int
-    timeout: float
-    at_once: int
+    """Limit of a reply in tokens."""
+    calls: ModelCallSettings
+    """Time limit, retries and concurrent requests."""
     caps: Caps
+    """Limits of the run on money, minutes and tokens."""
     parameters: Mapping[str, Any]
-    """What a reply depends on besides prompt and model: a part of the call's id, and of the explorer's identity."""
+    """Everything besides prompt and model that a reply depends on: part of the request id and of the identity."""
 
 
 @dataclass(frozen=True)
-class ModelExplorer:
-    """Asks a model for candidates and critiques."""
+class ModelExplorer(Explorer):
+    """An explorer whose candidates and critiques a language model writes."""
 
     name: str
-    """As in `--explorer`, without the model."""
-    chat: Chat
+    """The explorer's name in `--explorer`, without the model."""
+    chat: ChatModel
     price: Price | None
-    manner: Manner
+    """None if the price is unknown."""
+    settings: ModelExplorerSettings
     say: Callable[[str], None] = lambda text: None
+    """Shows a message to the user."""
 
     def identity(self) -> Mapping[str, str]:
-        """The model, its parameters and the versions of the prompts."""
-        said = {name: str(value) for name, value in self.manner.parameters.items() if value is not None}
+        """Return the model, its parameters and the versions of the prompts."""
+        parameters = {name: str(value) for name, value in self.settings.parameters.items() if value is not None}
         prompts = {f"prompt {name}": version for name, version in PROMPTS.items()}
-        return {"explorer": self.name, "model": self.chat.model, **said, **prompts}
+        return {"explorer": self.name, "model": self.chat.model, **parameters, **prompts}
 
-    def propose(self, brief: Brief, journal: Journal) -> Sequence[Proposal]:
-        """Up to `brief.wanted` candidates; fewer where a reply could not be read, or a cap was reached on the way.
+    def propose(self, brief: Brief, transcript: Transcript) -> Sequence[Proposal]:
+        """Return up to `brief.wanted` candidates; fewer if a reply could not be read or a cap was reached.
 
-        Raises CapReached if nothing could be asked for any more, and ExplorerError if the model cannot be reached.
+        Args:
+            brief: The task and the history, from which the prompt is made.
+            transcript: The round's transcript, which records each call and reply.
+
+        Raises:
+            CapReached: A cap was reached before any candidate was received.
+            ExplorerError: The model cannot be reached, or refuses the request.
         """
-        return asyncio.run(self._closing(self._propose(brief, journal)))
+        return run_coroutine(self._then_close(self._propose(brief, transcript)))
 
-    def critique(self, evidence: Evidence, journal: Journal) -> Critique:
-        """What the model makes of the evidence; empty if its reply could not be read, or a cap was reached."""
-        return asyncio.run(self._closing(self._critique(evidence, journal)))
+    def critique(self, evidence: Evidence, transcript: Transcript) -> Critique:
+        """Return the model's critique of a round; empty if no reply could be read or a cap was reached.
 
-    async def _closing(self, work: Coroutine[Any, Any, Read]) -> Read:
+        Args:
+            evidence: The round's measurements, from which the prompt is made.
+            transcript: The round's transcript, which records each call and reply.
+
+        Raises:
+            ExplorerError: The model cannot be reached, or refuses the request.
+        """
+        return run_coroutine(self._then_close(self._critique(evidence, transcript)))
+
+    def consolidate(self, findings: Findings, transcript: Transcript) -> Consolidation:
+        """Return the model's changes of the page of what is known.
+
+        Args:
+            findings: The rounds and the page so far, from which the prompt is made.
+            transcript: Transcript of the latest round, which records each call and reply.
+
+        Raises:
+            ReplyError: No reply could be read, or the model refuses.
+            PromptTooLong: The page and the task exceed the limit of a prompt.
+            CapReached: A cap was reached before a reply was received.
+            ExplorerError: The model cannot be reached, or refuses the request.
+        """
+        return run_coroutine(self._then_close(self._consolidate(findings, transcript)))
+
+    async def _then_close(self, work: Coroutine[Any, Any, Parsed]) -> Parsed:
         try:
             return await work
         finally:
             await self.chat.close()
 
-    async def _propose(self, brief: Brief, journal: Journal) -> list[Proposal]:
-        calls = self._calls(journal)
-        gate = asyncio.Semaphore(self.manner.at_once)
+    async def _propose(self, brief: Brief, transcript: Transcript) -> list[Proposal]:
+        calls = self._calls(transcript)
+        semaphore = asyncio.Semaphore(self.settings.calls.concurrent_requests)
 
-        async def one(place: int) -> Proposal | None:
+        async def request_candidate(number: int) -> Proposal | None:
             share = replace(
                 brief,
                 wanted=1,
-                # Samples that are told nothing are told apart by their seeds.
-                seed=brief.seed if brief.feedback else brief.seed + (brief.round - 1) * brief.wanted + place - 1,
-                rejected=tuple(brief.rejected[place - 1 : place]),
+                # Without feedback all prompts would be equal; the seed makes each an independent sample.
+                seed=brief.seed if brief.feedback else brief.seed + (brief.round - 1) * brief.wanted + number - 1,
+                rejected=tuple(brief.rejected[number - 1 : number]),
+                roles=tuple(brief.roles[number - 1 : number]),
             )
 
             def prompt(limit: int) -> Prompt:
-                made = proposal_prompt(share, limit=limit)
-                return for_one_of(made, place, brief.wanted) if brief.feedback and not share.rejected else made
+                whole = proposal_prompt(share, limit=limit)
+                return for_request(whole, number, brief.wanted) if brief.feedback and not share.rejected else whole
 
-            async with gate:
-                # No schema: a file in a block of its own needs no escapes.
-                said = await self._asked(
-                    calls, f"propose/{brief.round}", f"{brief.attempt}-{place}", prompt, None,
-                    lambda text: read_proposals(text, 1),
+            async with semaphore:
+                # No schema: source code in a fenced block needs no escapes.
+                proposals = await self._ask(
+                    calls, f"propose/{brief.round}", f"{brief.attempt}-{number}", prompt, None,
+                    lambda text: read_proposals(text, 1, shown_sources(share)),
                 )  # fmt: skip
-            return said[0] if said else None
+            return replace(proposals[0], assignment=next(iter(share.roles), None)) if proposals else None
 
-        done = await asyncio.gather(*(one(place) for place in range(1, brief.wanted + 1)), return_exceptions=True)
-        proposals = [each for each in done if isinstance(each, Proposal)]
-        capped = next((each for each in done if isinstance(each, CapReached)), None)
-        # Only now: what was received in the meantime is in the journal, and is not asked for again.
-        for each in done:
+        requests = (request_candidate(number) for number in range(1, brief.wanted + 1))
+        outcomes = await asyncio.gather(*requests, return_exceptions=True)
+        proposals = [each for each in outcomes if isinstance(each, Proposal)]
+        capped = next((each for each in outcomes if isinstance(each, CapReached)), None)
+        # Raised after all calls have ended: every reply is in the transcript then, and is not paid for again.
+        for each in outcomes:
             if isinstance(each, BaseException) and not isinstance(each, CapReached):
                 raise each
         if capped is not None:
-            journal.record("capped", cap=capped.cap, why=str(capped))
+            transcript.record("capped", cap=capped.cap, why=str(capped))
             if not proposals:
                 raise capped
             self.say(f"no more calls: {capped}")
         return proposals
 
-    async def _critique(self, evidence: Evidence, journal: Journal) -> Critique:
+    async def _critique(self, evidence: Evidence, transcript: Transcript) -> Critique:
         def prompt(limit: int) -> Prompt:
             return critique_prompt(evidence, limit=limit)
 
-        place = f"critique/{evidence.round}"
+        node = f"critique/{evidence.round}"
+        critique: Critique | None = None
         try:
-            said = await self._asked(self._calls(journal), place, "1", prompt, CRITIQUE_SCHEMA, read_critique)
+            critique = await self._ask(self._calls(transcript), node, "1", prompt, CRITIQUE_SCHEMA, read_critique)
         except CapReached as capped:
-            journal.record("capped", cap=capped.cap, why=str(capped))
-            said = None
+            transcript.record("capped", cap=capped.cap, why=str(capped))
         except PromptTooLong as error:
-            # The measurements are there all the same, and a run goes on without somebody who reasons on them.
+            # The run can go on: the next prompt has the measurements, which no model writes.
             self.say(f"no critique: {error}")
-            journal.record("without critique", why=str(error))
-            said = None
-        return said if said is not None else Critique("")
+            transcript.record("without critique", why=str(error))
+        return critique if critique is not None else Critique("")
 
-    async def _asked(
+    async def _consolidate(self, findings: Findings, transcript: Transcript) -> Consolidation:
+        changes = await self._ask(
+            self._calls(transcript), f"consolidate/{findings.round}", "1",
+            lambda limit: consolidation_prompt(findings, limit=limit), CONSOLIDATION_SCHEMA,
+            lambda text: read_consolidation(text, findings),
+        )  # fmt: skip
+        if changes is None:
+            raise ReplyError(f"no reply of {self.chat.model} could be used")
+        return changes
+
+    async def _ask(
         self,
-        calls: Calls,
+        calls: JournalledCalls,
         node: str,
         place: str,
-        make: Callable[[int], Prompt],
+        make_prompt: Callable[[int], Prompt],
         schema: Mapping[str, Any] | None,
-        read: Callable[[str], Read],
-    ) -> Read | None:
-        """What a reply holds; None if neither it nor the one after it can be read, or the model refuses."""
-        parameters = {**self.manner.parameters, "model": self.chat.model, "structured": schema is not None}
-        limit = self.manner.brief_tokens
+        parse: Callable[[str], Parsed],
+    ) -> Parsed | None:
+        """Return the parsed reply; None if two replies cannot be parsed or the model refuses.
+
+        `make_prompt` takes the limit in tokens; `parse` raises ReplyError. `node` and `place` go into the request's id.
+        """
+        parameters = {**self.settings.parameters, "model": self.chat.model, "structured": schema is not None}
+        parse = _refusing(parse)
+        limit = self.settings.brief_tokens
         unusable: tuple[str, str] | None = None
+        replies: list[ModelReply] = []
         while True:
-            prompt = make(limit)
+            prompt = make_prompt(limit)
             if unusable is not None:
-                prompt = once_more(prompt, *unusable, limit=limit)
-            time = 1 if unusable is None else 2
-            errand = Errand(errand_id(node, f"{place}-{time}", prompt, parameters), prompt, schema)
+                prompt = retry_prompt(prompt, *unusable, limit=limit)
+            asking = 1 if unusable is None else 2
+            request = ModelRequest(model_request_id(node, f"{place}-{asking}", prompt, parameters), prompt, schema)
             try:
-                reply = await calls.ask(errand)
-            except CallFailed as failed:
-                shorter = int(min(limit, prompt.tokens) * SHORTER)
-                if not failed.too_long or not _fits(make, shorter):
+                reply = _without_reasoning(await calls.ask(request))
+            except ModelCallError as failed:
+                shorter = int(min(limit, prompt.tokens) * SHORTENED)
+                if not failed.prompt_too_long or not _can_fit(make_prompt, shorter):
                     raise
                 limit = shorter
-                calls.journal.record("shortened", id=errand.id, limit=limit, why=str(failed))
+                calls.transcript.record("shortened", id=request.id, limit=limit, why=str(failed))
                 self.say(f"{self.chat.model}: the prompt is too long for it; trying with {limit:,} tokens")
                 continue
             if reply.stop_reason == "refusal":
-                calls.journal.record("refused", id=errand.id, text=reply.text)
+                calls.transcript.record("refused", id=request.id, text=reply.text)
                 self.say(f"{self.chat.model} refused: {reply.text[:200]!r}")
                 return None
+            replies.append(reply)
             try:
-                return read(reply.text)
+                return _parsed(reply, parse)
             except ReplyError as error:
-                why = _why(error, reply, self.manner.max_output)
-                calls.journal.record("unreadable", id=errand.id, why=why)
-                if unusable is not None:
+                why = _parse_error(error, reply, self.settings.max_output)
+                calls.transcript.record("unreadable", id=request.id, why=why)
+                if unusable is None:
+                    unusable = (reply.text, why)
+                elif (drafted := _drafted(replies, parse)) is not None:
+                    return drafted
+                else:
                     self.say(f"{self.chat.model}: a reply could not be read, and the one after it neither: {why}")
                     return None
-                unusable = (reply.text, why)
 
-    def _calls(self, journal: Journal) -> Calls:
-        manner = self.manner
-        ledger = Ledger(manner.caps, journal.of_all_rounds())
-        return Calls(
-            self.chat, journal, ledger, self.price, manner.max_output, manner.retries, manner.timeout, self.say
+    def _calls(self, transcript: Transcript) -> JournalledCalls:
+        settings = self.settings
+        events = transcript.of_all_rounds()
+        ledger = Ledger(settings.caps, events)
+        return JournalledCalls(
+            self.chat,
+            transcript,
+            ledger,
+            self.price,
+            settings.max_output,
+            settings.calls.retries,
+            settings.calls.timeout,
+            self.say,
+            known_forms(events, self.chat),
         )
 
 
-def _fits(make: Callable[[int], Prompt], limit: int) -> bool:
+def _can_fit(make_prompt: Callable[[int], Prompt], limit: int) -> bool:
+    """Whether a prompt can be made within `limit` tokens."""
     try:
-        make(limit)
+        make_prompt(limit)
     except PromptTooLong:
         return False
     return True
 
 
-def _why(error: ReplyError, reply: Reply, max_output: int) -> str:
+def _without_reasoning(reply: ModelReply) -> ModelReply:
+    """Return a reply with the reasoning in its text moved to its thinking."""
+    split = split_reasoning(reply.text)
+    thinking = "\n\n".join(each for each in (reply.thinking, split.thinking) if each)
+    return replace(reply, text=split.text, thinking=thinking)
+
+
+def _refusing(parse: Callable[[str], Parsed]) -> Callable[[str], Parsed]:
+    """Return `parse` with ReplyError as its only error: nothing that a model writes ends a run."""
+
+    def parse_or_refuse(text: str) -> Parsed:
+        try:
+            return parse(text)
+        except ReplyError:
+            raise
+        except Exception as error:
+            raise ReplyError(
+                f"the reply cannot be read ({type(error).__name__}); answer in the form asked for"
+            ) from error
+
+    return parse_or_refuse
+
+
+def _parsed(reply: ModelReply, parse: Callable[[str], Parsed]) -> Parsed:
+    """Return the parsed reply. Raises ReplyError.
+
+    A reply that is reasoning alone and was not cut is parsed as such: some servers take the whole reply for reasoning.
+    """
+    if reply.thinking and not reply.text.strip() and reply.stop_reason != "length":
+        with contextlib.suppress(ReplyError):
+            return parse(reply.thinking)
+    try:
+        return parse(reply.text)
+    except ReplyError:
+        if reply.stop_reason == "end" and "```" in reply.text:
+            # The model ended it by itself: it may lack the closing fence alone.
+            with contextlib.suppress(ReplyError):
+                return parse(f"{reply.text}\n```")
+        raise
+
+
+def _drafted(replies: Sequence[ModelReply], parse: Callable[[str], Parsed]) -> Parsed | None:
+    """Return what the reasoning of replies holds, where their texts hold nothing, the latest first; None if nothing."""
+    for reply in reversed(replies):
+        with contextlib.suppress(ReplyError):
+            return parse(reply.thinking)
+    return None
+
+
+def _parse_error(error: ReplyError, reply: ModelReply, max_output: int) -> str:
+    """Return the description of an unreadable reply that the model gets when it is asked again."""
     if reply.stop_reason == "length":
         return f"the reply was cut at its limit of {max_output:,} tokens; {error}"
     return str(error)

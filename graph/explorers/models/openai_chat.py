@@ -1,28 +1,30 @@
-"""OpenAI's chat completions through its own SDK, streamed; and every server that speaks the same (`base_url`)."""
+"""The chat completions API of OpenAI and of compatible servers (`base_url`), through OpenAI's SDK."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
 from typing import Any
 
 import httpx2
 import openai
-from openai.types.chat import ChatCompletionChunk
-from openai.types.completion_usage import CompletionUsage
 
-from graph.accounting.usage import Usage
 from graph.explorers.base import ExplorerError
-from graph.explorers.models.chat import CallFailed, Reply
-from graph.explorers.models.failing import Service, broken, no_key, read_status, silent
-from graph.prompts import Prompt, estimate
+from graph.explorers.models.chat import ModelCallError, ModelReply, OtherForm, texts_of
+from graph.explorers.models.chat_completions import read_chat
+from graph.explorers.models.connection_settings import service_key
+from graph.explorers.models.http_errors import ModelService, interrupted, missing_key, status_error
+from graph.explorers.models.reply_body import Received
+from graph.explorers.models.service_reply import Asked, read_reply
+from graph.explorers.prompts import Prompt
 
 KEY = "OPENAI_API_KEY"
-CONNECT = 20.0
+CONNECT_TIMEOUT = 20.0
 """Seconds to connect."""
+FORMS = frozenset(OtherForm) - {OtherForm.WITHOUT_CACHE_MARKS}
+"""Other forms that a request can be sent in."""
 
 
 class OpenAIChat:
-    """A model of OpenAI's, or one that is served at `base_url` by vLLM, OpenRouter, Ollama, llama.cpp …"""
+    """A model of OpenAI, or of a compatible server at `base_url`: vLLM, OpenRouter, Ollama, llama.cpp and others."""
 
     def __init__(
         self,
@@ -34,6 +36,19 @@ class OpenAIChat:
         temperature: float | None,
         timeout: float,
     ) -> None:
+        """Check the settings and the key; the client is made at the first call.
+
+        Args:
+            model: The model's name.
+            base_url: The server's address; None for OPENAI_BASE_URL, or OpenAI's own service if that is not set.
+            thinking: Must be None: the API has no budget of thinking tokens.
+            effort: The API's reasoning effort; None for its default.
+            temperature: Sampling temperature; None for the model's default.
+            timeout: Seconds that the model may be silent.
+
+        Raises:
+            ExplorerError: The model or the key is missing, or `thinking` is given.
+        """
         if not model:
             raise ExplorerError("openai: give a model, as in openai:gpt-5")
         if thinking is not None:
@@ -42,118 +57,72 @@ class OpenAIChat:
         self.base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
         self._temperature, self._effort = temperature, effort
         self._timeout = timeout
-        self._service = Service(self.base_url or "OpenAI", KEY, model)
-        if not os.environ.get(KEY) and self.base_url is None:
-            raise no_key(self._service, f"openai:{model}")
+        flags = {"--temperature": temperature, "--effort": effort}
+        given = frozenset(flag for flag, value in flags.items() if value is not None)
+        self._service = ModelService(self.base_url or "OpenAI", KEY, model, given, FORMS)
+        if service_key(KEY) is None and self.base_url is None:
+            raise missing_key(self._service, f"openai:{model}")
         self._client: openai.AsyncOpenAI | None = None
 
-    async def complete(self, prompt: Prompt, *, max_output: int, schema: Mapping[str, Any] | None) -> Reply:
-        """One streamed chat completion."""
+    async def complete(
+        self, prompt: Prompt, *, max_output: int, schema: Mapping[str, Any] | None, forms: Set[OtherForm] = frozenset()
+    ) -> ModelReply:
+        """Receive one chat completion and return it. See `ChatModel.complete`."""
         if self._client is None:
             self._client = openai.AsyncOpenAI(
-                # A server of one's own often wants none, but the SDK does.
+                # The SDK requires a key; many compatible servers need none.
                 api_key=os.environ.get(KEY) or "none",
                 base_url=self.base_url,
-                timeout=openai.Timeout(self._timeout, connect=min(CONNECT, self._timeout)),
+                timeout=openai.Timeout(self._timeout, connect=min(CONNECT_TIMEOUT, self._timeout)),
                 max_retries=0,
             )
-        # OpenAI's own models know the new name only, other servers often the old one only.
-        options: dict[str, Any] = {"max_completion_tokens" if self.base_url is None else "max_tokens": max_output}
+        received = Received()
+        request_id = None
+        failed: ModelCallError | None = None
+        try:
+            request = self._request(prompt, max_output, schema, forms)
+            # The SDK's own objects are left: it fails on much of what compatible servers send.
+            async with self._client.chat.completions.with_streaming_response.create(**request) as response:
+                request_id = response.headers.get("x-request-id")
+                await received.read(response.iter_bytes())
+        except openai.APIStatusError as error:
+            raise status_error(error, self._service) from error
+        except (openai.APIConnectionError, httpx2.HTTPError, openai.OpenAIError, ValueError) as error:
+            # A reply that is complete all the same is used.
+            failed = interrupted(error, self._service, self._timeout, received.text)
+        return read_reply(received.text, read_chat, Asked(prompt, self._service, request_id), failed)
+
+    def _request(
+        self, prompt: Prompt, max_output: int, schema: Mapping[str, Any] | None, forms: Set[OtherForm]
+    ) -> dict[str, Any]:
+        """Return the arguments of a request."""
+        system, message = texts_of(prompt, forms)
+        # OpenAI's models accept only the new name, many compatible servers only the old one.
+        names = ["max_completion_tokens", "max_tokens"]
+        request: dict[str, Any] = {
+            "model": self.model,
+            "messages": [
+                *([{"role": "system", "content": system}] if system else []),
+                {"role": "user", "content": message},
+            ],
+            "stream": OtherForm.IN_ONE_PIECE not in forms,
+            names[(self.base_url is not None) != (OtherForm.RENAMED_LIMIT in forms)]: max_output,
+        }
+        if not forms & {OtherForm.IN_ONE_PIECE, OtherForm.WITHOUT_STREAM_OPTIONS}:
+            request["stream_options"] = {"include_usage": True}
         if self._temperature is not None:
-            options["temperature"] = self._temperature
+            request["temperature"] = self._temperature
         if self._effort is not None:
-            options["reasoning_effort"] = self._effort
-        if schema is not None:
-            options["response_format"] = {
+            request["reasoning_effort"] = self._effort
+        if schema is not None and OtherForm.WITHOUT_SCHEMA not in forms:
+            request["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {"name": "reply", "strict": True, "schema": dict(schema)},
             }
-        gathered = _Gathered()
-        try:
-            stream = await self._client.chat.completions.create(
-                model=self.model,
-                messages=[
-                    {"role": "system", "content": prompt.system},
-                    {"role": "user", "content": "\n\n".join(part for part in (prompt.stable, prompt.changing) if part)},
-                ],
-                stream=True,
-                stream_options={"include_usage": True},
-                **options,
-            )
-            request_id = stream.response.headers.get("x-request-id")
-            async with stream:
-                async for chunk in stream:
-                    gathered.add(chunk)
-        except openai.APIStatusError as error:
-            raise read_status(error, self._service) from error
-        except (openai.APITimeoutError, httpx2.TimeoutException) as error:
-            raise silent(self._service, self._timeout, "said nothing") from error
-        except (openai.APIConnectionError, httpx2.HTTPError) as error:
-            raise broken(error, self._service, begun=gathered.begun) from error
-        except (openai.OpenAIError, ValueError, AttributeError, TypeError) as error:
-            # What is no chunk at all: an error within the stream, broken JSON.
-            raise broken(error, self._service, begun=True) from error
-        if gathered.finish is None:
-            raise CallFailed(f"{self._service.name} broke its reply off before its end", passing=True, billed=True)
-        return gathered.reply(prompt, self.model, request_id)
+        return request
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close the connections; the next call opens new ones."""
         if self._client is not None:
             await self._client.close()
             self._client = None
-
-
-@dataclass
-class _Gathered:
-    """What the chunks of one stream add up to."""
-
-    texts: list[str] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-    finish: str | None = None
-    usage: CompletionUsage | None = None
-    model: str = ""
-    begun: bool = False
-
-    def add(self, chunk: ChatCompletionChunk) -> None:
-        self.begun = True
-        self.model = chunk.model or self.model
-        self.usage = chunk.usage or self.usage
-        for choice in chunk.choices or ():
-            self.finish = choice.finish_reason or self.finish
-            delta = choice.delta
-            self.texts.append(delta.content or "")
-            self.refusals.append(delta.refusal or "")
-            # vLLM's and DeepSeek's name for thinking, and OpenRouter's.
-            more = delta.model_extra or {}
-            self.thoughts.append(str(more.get("reasoning_content") or more.get("reasoning") or ""))
-
-    def reply(self, prompt: Prompt, asked: str, request_id: str | None) -> Reply:
-        refusal = "".join(self.refusals)
-        text, thinking = "".join(self.texts), "".join(self.thoughts)
-        stop = {"stop": "end", "content_filter": "refusal"}.get(str(self.finish), str(self.finish))
-        usage = _usage(self.usage)
-        counted = Usage(input=prompt.tokens, output=estimate(text) + estimate(thinking), thinking=estimate(thinking))
-        return Reply(
-            text=text or refusal,
-            usage=usage or counted,
-            model=self.model or asked,
-            stop_reason="refusal" if refusal and not text else stop,
-            request_id=request_id,
-            thinking=thinking,
-            estimated=usage is None,
-        )
-
-
-def _usage(said: CompletionUsage | None) -> Usage | None:
-    if said is None:
-        return None
-    into, out = said.prompt_tokens_details, said.completion_tokens_details
-    return Usage(
-        input=said.prompt_tokens or 0,
-        cached=(into.cached_tokens if into is not None else 0) or 0,
-        written=(into.cache_write_tokens if into is not None else 0) or 0,
-        output=said.completion_tokens or 0,
-        thinking=(out.reasoning_tokens if out is not None else 0) or 0,
-    )

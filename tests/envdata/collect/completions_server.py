@@ -34,6 +34,10 @@ class Behaviour:
     """Whether it is llama.cpp's: no ids in vLLM's way, tokens listed under `logprobs.content`, none for logprobs=0."""
     forgets: bool = False
     """Whether a partial answer is taken for a new question, as a chat endpoint would."""
+    most_logprobs: int = 20
+    """The most probable tokens that a request may ask for at each place."""
+    tells_cache: bool = True
+    """Whether usage tells how many tokens of the prompt were cached: half of the last prompt's."""
     usage: bool = True
     newer: bool = False
     """Whether a chat must give its limit as max_completion_tokens."""
@@ -67,8 +71,8 @@ class Behaviour:
         """The prompts that were probed, in order."""
         bodies = [body for body in self.requests if body.get("temperature") == 0 and "prompt" in body]
         lists = [ids for body in bodies if isinstance(body["prompt"][0], list) for ids in body["prompt"]]
-        texts = [body["prompt"] for body in bodies if isinstance(body["prompt"], str) and "What is" in body["prompt"]]
-        return [decode(ids) for ids in lists] or texts
+        texts = [_asked(body) for body in bodies if not isinstance(body["prompt"][0], list)]
+        return [decode(ids) for ids in lists] or [text for text in texts if "What is" in text]
 
 
 def _asked(body: dict[str, Any]) -> str:
@@ -108,7 +112,7 @@ def probed(prompt: str) -> str:
     if "<assistant>" in prompt:
         thought, _, answered = prompt.partition("<assistant>")[2].partition("</think>")
         begun = answered.rpartition("\\boxed{")[2] if "\\boxed{" in answered else ""
-        result = (re.findall(r"[0-9]+", thought) or ["?"])[-1]
+        result = (re.findall(r"[0-9]+", thought) or ["none"])[-1]
         return f"{result}}}. So it is".removeprefix(begun)
     before, _, begun = prompt.rpartition("Answer:")
     numbers = re.findall(r"[0-9]+", before)
@@ -139,7 +143,7 @@ def completion(body: dict[str, Any], behaviour: Behaviour) -> dict[str, Any]:
     reply = {"id": "cmpl-1", "object": "text_completion", "created": 0, "model": body["model"], "choices": choices}
     if behaviour.usage:
         decoded = sum(choice.pop("decoded") for choice in choices)
-        details = {"cached_tokens": len(prompts[0]) // 2}
+        details = {"cached_tokens": len(prompts[-1]) // 2} if behaviour.tells_cache else None
         reply["usage"] = {
             "prompt_tokens": len(prompts[0]),
             "completion_tokens": decoded,
@@ -183,20 +187,39 @@ def _choice(index: int, ids: list[int], written: str, body: dict[str, Any], beha
     if behaviour.llama:
         if behaviour.logprobs and body.get("logprobs"):
             sure = [-float(c) / 8 if c.isdigit() else -1.0 for c in decoded]
-            content = [{"id": ord(c), "token": c, "logprob": p} for c, p in zip(decoded, sure, strict=True)]
+            tops = [[{"token": token, "logprob": p} for token, p in top.items()] for top in _tops(sure, body)]
+            content = [
+                {"id": ord(c), "token": c, "logprob": p, "top_logprobs": top}
+                for c, p, top in zip(decoded, sure, tops, strict=True)
+            ]
             choice["logprobs"] = {"content": content}
         return choice
     if behaviour.logprobs and body.get("logprobs") is not None:
+        # A digit is as sure as it is small, so that a test can work a mean out by hand.
+        sure = [-float(c) / 8 if c.isdigit() else -1.0 for c in decoded]
         choice["logprobs"] = {
             "tokens": list(decoded),
-            # A digit is as sure as it is small, so that a test can work a mean out by hand.
-            "token_logprobs": [-float(c) / 8 if c.isdigit() else -1.0 for c in decoded],
+            "token_logprobs": sure,
             "text_offset": list(range(len(decoded))),
-            "top_logprobs": None,
+            "top_logprobs": _tops(sure, body) if body["logprobs"] else None,
         }
     if behaviour.token_ids and not behaviour.llama and body.get("return_token_ids"):
         choice |= {"token_ids": list(map(ord, decoded)), "prompt_token_ids": ids}
     return choice
+
+
+def _tops(sure: list[float], body: dict[str, Any]) -> list[dict[str, float]]:
+    """The most probable tokens at each place: the token itself, with log-probability p, then others at p − 1, p − 2, …
+
+    One more than asked for follows, as where the drawn token is not among the most probable.
+    """
+    return [{f"other {place}" if place else "": p - place for place in range(body["logprobs"] + 1)} for p in sure]
+
+
+class ManyAtOnce(ThreadingHTTPServer):
+    """Lets as many connections wait as real servers do; five, as by default, are too few for probes one by one."""
+
+    request_queue_size = 128
 
 
 @contextmanager
@@ -237,6 +260,8 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
             behaviour.requests.append(body)
             if body["model"] != "toy":
                 return 404, {"error": {"message": f"no model {body['model']}"}}
+            if (body.get("logprobs") or 0) > behaviour.most_logprobs:
+                return 400, {"error": {"message": f"at most {behaviour.most_logprobs} logprobs"}}
             if behaviour.broken_for and behaviour.broken_for in _asked(body):
                 return 400, {"error": {"message": "this prompt hurts"}}
             if "messages" in body:
@@ -287,7 +312,7 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ManyAtOnce(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

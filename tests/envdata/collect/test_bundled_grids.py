@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from envdata.collect.questions import fingerprint, load_questions
+from envdata.collect.question_sources import load_questions
+from envdata.collect.questions import fingerprint
 from envdata.grid import Grid
 
 FOLDER = Path(__file__).parents[3] / "envdata" / "bundled"
@@ -42,6 +43,15 @@ def test_a_grid_is_large_and_varied_enough_to_search_on(path):
     assert np.mean((lengths >= 4) & (lengths <= 16)) > 0.99
     assert grid.arrays.confidences is not None
     assert grid.arrays.probe_tokens is not None
+
+
+def test_token_confidence_is_known_in_all_but_a_few_intervals(path):
+    signal = Grid.load(path).arrays.signals["token_confidence"]
+    assert np.isnan(signal).sum() < 10
+    # The surest model gives all other tokens next to nothing, the least sure one gives all the same probability.
+    known = signal[~np.isnan(signal)]
+    assert known.min() > 1
+    assert known.max() < 20
 
 
 def test_voting_helps(path):

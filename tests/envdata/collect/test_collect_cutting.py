@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envdata.collect.cutting import closing_after, cuts, recorded_intervals
+from envdata.collect.cut_points import closing_after, cuts, recorded_intervals
 
 CLOSING = "\nAnswer:"
 

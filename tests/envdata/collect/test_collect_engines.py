@@ -9,37 +9,37 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from envdata.collect.answer_reader import Thinking
 from envdata.collect.chat_template import ChatTemplate
+from envdata.collect.collection import Provenance, collect
 from envdata.collect.engine import CollectError, Conversation, Sampling
 from envdata.collect.extraction import BOXED, AnswerRule
-from envdata.collect.final_answers import FinalAnswers
+from envdata.collect.final_answers import FinalAnswerSampler
 from envdata.collect.openai_client import Client
 from envdata.collect.openai_server import OpenAIServer
 from envdata.collect.questions import Question
-from envdata.collect.reading import Thinking
-from envdata.collect.run import Source, collect
-from envdata.collect.settings import Chat, Settings
+from envdata.collect.settings import ChatSettings, CollectionSettings
 from envdata.grid import Grid
 from graph.cli.collect import collect_command
 from sandbox.candidate import Candidate
 from sandbox.evaluate import Evaluator, Plan
-from sandbox.playing import Settings as PlaySettings
+from sandbox.replay_player import EvaluationSettings
 from tests.envdata.collect.completions_server import START, Behaviour, serving, written_out
 
 PAIRS = [(2, 3), (4, 5), (6, 7)]
 TEXTS = [Question(f"What is {a} * {b}?", str(a * b), f"Problem: What is {a} * {b}?\nReasoning:") for a, b in PAIRS]
 CHATS = [Question(f"What is {a} * {b}?", str(a * b), f"What is {a} * {b}?") for a, b in PAIRS]
-SOURCE = Source("toy", "a toy", "three products", {})
+SOURCE = Provenance("toy", "a toy", "three products", {})
 SAMPLING = Sampling(0.8, max_tokens=60, stop=("\n\nProblem",))
-PLAIN = Settings(interval=4, branches=7, sampling=SAMPLING, seed=3)
-CHAT = Settings(
+PLAIN = CollectionSettings(interval=4, branches=7, sampling=SAMPLING, seed=3)
+CHAT = CollectionSettings(
     interval=4,
     branches=7,
     sampling=Sampling(0.8, max_tokens=80),
     closing=f"\n\nThe final answer is {BOXED}",
     answers=AnswerRule(BOXED, "exact"),
     thinking=Thinking(),
-    chat=Chat(system="Be brief."),
+    chat=ChatSettings(system="Be brief."),
     probe_tokens=12,
 )
 
@@ -101,7 +101,7 @@ def test_a_chat_that_thinks_is_cut_closed_and_read_around_its_tags(url, behaviou
             assert row["final_answer"] == re.findall(r"\d+", row["text"])[-1]
         for k, answer in enumerate(row["probe_answers"], start=1):
             seen = row["text"][: 4 * k].removeprefix("<think>")
-            assert answer == ([*re.findall(r"\d+", seen)] or ["?"])[-1]
+            assert answer == ([*re.findall(r"\d+", seen)] or ["none"])[-1]
     closings = {prompt.partition("<assistant>")[2] for prompt in behaviour.probed() if "2 * 3" in prompt}
     leaving = "\n</think>\n\nThe final answer is \\boxed{"
     assert f"<think>2{leaving}" in closings
@@ -118,7 +118,7 @@ def test_a_probe_costs_what_it_decodes_up_to_the_brace(url, tmp_path):
 
 
 def test_the_models_mouth_is_opened_for_it(url, behaviour, tmp_path):
-    settings = Settings(**{**vars(CHAT), "chat": Chat(begun="<think>")})
+    settings = CollectionSettings(**{**vars(CHAT), "chat": ChatSettings(begun="<think>")})
     run(url, tmp_path / "grid.parquet", [CHATS[0]], settings)
     assert all(prompt.endswith("<assistant><think>") for prompt in behaviour.sampled())
     row = max(records(tmp_path / "grid.parquet"), key=lambda row: row["tokens"])
@@ -130,7 +130,7 @@ def test_a_template_is_applied_here_where_it_is_given(url, behaviour, tmp_path):
     source = "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>{{ mood }}"
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": source, "bos_token": chr(START)}))
     template = ChatTemplate.load(tmp_path)
-    settings = Settings(**{**vars(CHAT), "chat": Chat(options={"mood": "!"})})
+    settings = CollectionSettings(**{**vars(CHAT), "chat": ChatSettings(options={"mood": "!"})})
     run(url, tmp_path / "grid.parquet", [CHATS[0]], settings, template=template)
     assert set(behaviour.sampled()) == {f"<user>{CHATS[0].text}\n<assistant>!"}
     assert all(body["prompt"].count(START) == 1 for body in behaviour.requests if body.get("n", 1) == 7)
@@ -158,9 +158,9 @@ def test_a_template_that_is_not_there(tmp_path):
 @pytest.mark.parametrize("newer", [False, True])
 def test_final_answers_of_a_chat(url, behaviour, tmp_path, newer):
     behaviour.newer = newer
-    settings = Settings(**{**vars(CHAT), "probes": False, "interval": 80})
+    settings = CollectionSettings(**{**vars(CHAT), "probes": False, "interval": 80})
     out = tmp_path / "grid.parquet"
-    run(url, out, CHATS, settings, engine=FinalAnswers, chat=True, thinking=settings.thinking)
+    run(url, out, CHATS, settings, engine=FinalAnswerSampler, chat=True, thinking=settings.thinking)
     rows = records(out)
     assert "probe_confidences" not in rows[0]
     assert "probe_tokens" not in rows[0]
@@ -177,8 +177,8 @@ def test_final_answers_of_a_chat(url, behaviour, tmp_path, newer):
 
 def test_final_answers_of_texts_are_those_of_a_grid_with_probes(url, tmp_path):
     run(url, tmp_path / "probed.parquet", TEXTS, PLAIN)
-    settings = Settings(**{**vars(PLAIN), "probes": False, "interval": 60})
-    run(url, tmp_path / "final.parquet", TEXTS, settings, engine=FinalAnswers, chat=False)
+    settings = CollectionSettings(**{**vars(PLAIN), "probes": False, "interval": 60})
+    run(url, tmp_path / "final.parquet", TEXTS, settings, engine=FinalAnswerSampler, chat=False)
     kept = ("question", "branch", "tokens", "final_answer", "finish_reason", "text")
     probed, final = (
         [{name: row[name] for name in kept} for row in records(tmp_path / f"{which}.parquet")]
@@ -189,9 +189,9 @@ def test_final_answers_of_texts_are_those_of_a_grid_with_probes(url, tmp_path):
 
 def test_a_server_that_does_not_count_tokens(url, behaviour, tmp_path):
     behaviour.usage = False
-    settings = Settings(**{**vars(PLAIN), "probes": False, "interval": 60})
+    settings = CollectionSettings(**{**vars(PLAIN), "probes": False, "interval": 60})
     with pytest.raises(CollectError, match="does not say how many tokens"):
-        run(url, tmp_path / "grid.parquet", TEXTS, settings, engine=FinalAnswers, chat=False)
+        run(url, tmp_path / "grid.parquet", TEXTS, settings, engine=FinalAnswerSampler, chat=False)
 
 
 PEEKS = """
@@ -216,11 +216,11 @@ class Peeks(Controller):
 
 
 def test_a_grid_without_probes_is_played(url, tmp_path):
-    settings = Settings(**{**vars(PLAIN), "probes": False, "interval": 60})
+    settings = CollectionSettings(**{**vars(PLAIN), "probes": False, "interval": 60})
     out = tmp_path / "final.parquet"
-    run(url, out, TEXTS, settings, engine=FinalAnswers, chat=False)
+    run(url, out, TEXTS, settings, engine=FinalAnswerSampler, chat=False)
     (tmp_path / "peeks.py").write_text(PEEKS)
-    with Evaluator(PlaySettings(), sandbox="process", jobs=1) as evaluator:
+    with Evaluator(EvaluationSettings(), sandbox="process", jobs=1) as evaluator:
         candidates = [Candidate.parse(str(tmp_path / "peeks.py")), Candidate.parse("sc"), Candidate.parse("cmc")]
         plans = [Plan(candidate, grids=(str(out),), betas=(1.0,), repeats=1) for candidate in candidates]
         episodes = evaluator.evaluate(plans).episodes.to_pylist()
@@ -244,7 +244,14 @@ def test_the_command_collects_final_answers(url, tmp_path):
     words += f" --answers exact --out {tmp_path / 'grid.parquet'}"
     result = invoke([*words.split(), "--think", "<think>", "</think>"])
     assert result.exit_code == 0, result.output
-    assert Grid.load(tmp_path / "grid.parquet").interval == 80
+    whole = Grid.load(tmp_path / "grid.parquet")
+    assert (whole.interval, whole.probed, int(whole.arrays.intervals.max())) == (80, True, 0)
+    cut = invoke([*words.replace("grid.parquet", "cut.parquet").split(), "--interval", "9"])
+    assert cut.exit_code == 0, cut.output
+    grid = Grid.load(tmp_path / "cut.parquet")
+    assert (grid.interval, grid.probed) == (9, False)
+    assert (grid.arrays.intervals == -(-grid.arrays.tokens // 9) - 1).all()
+    assert "give a shorter interval" in invoke([*words.split(), "--interval", "81"]).output
 
 
 @pytest.mark.parametrize(
@@ -253,7 +260,6 @@ def test_the_command_collects_final_answers(url, tmp_path):
         ("--interval 5", "give --server URL"),
         ("--server http://x/v1 --vllm --interval 5", "give --server URL"),
         ("--server http://x/v1", "--interval is needed"),
-        ("--server http://x/v1 --interval 5 --no-probe", "--interval has no meaning"),
         ("--server http://x/v1 --interval 5 --system hello", "--system needs --chat"),
         ("--server http://x/v1 --interval 5 --vllm-arg dtype=half", "are for --vllm"),
         ("--vllm --interval 5 --vllm-arg half", "is not NAME=VALUE"),

@@ -4,12 +4,12 @@ import asyncio
 import threading
 import time
 
-from envdata.collect.vllm_orders import Orders
+from envdata.collect.vllm_engine_calls import EngineQueue
 
 
 def taken_in(ask, *, idle=False, few=True):
     """What `before_a_step` gives in a thread while `ask(orders, loop)` runs, and how long it took."""
-    orders, found = Orders(), []
+    orders, found = EngineQueue(), []
 
     async def main():
         loop = asyncio.get_running_loop()
@@ -69,7 +69,7 @@ def test_a_full_engine_takes_what_is_there_and_waits_for_nothing():
 
 
 def test_an_event_loop_that_is_busy_does_not_hold_the_engine_for_ever():
-    orders, found = Orders(), []
+    orders, found = EngineQueue(), []
 
     async def main():
         loop = asyncio.get_running_loop()

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from envdata.collect.questions import QuestionError, fingerprint, load_questions
+from envdata.collect.question_sources import load_questions
+from envdata.collect.questions import QuestionError, fingerprint
 from envdata.collect.word_problems import FAMILIES, word_problems
 
 
@@ -41,14 +42,17 @@ def test_jsonl_with_a_template_and_with_prompts_of_its_own(tmp_path):
     ("content", "message"),
     [
         ("{", "line 1: is not JSON"),
-        ("[]", "line 1: is not an object"),
+        ("[]", "holds no question"),
         ('{"question": "", "answer": "1"}', "line 1, column 'question': '' is not a text"),
         ('{"question": "a"}', "line 1: there is no column 'answer'; the columns are 'question', and …?answer=COLUMN"),
         ('{"question": "a", "answer": true}', "line 1, column 'answer': True is not a text or a number"),
         ('{"question": "a", "answer": NaN}', "column 'answer': nan is not a text or a number"),
         ('{"question": "a", "answer": 1, "prompt": 2}', "column 'prompt': 2 is not a text"),
         ('{"question": "a", "answer": 1}\n{"question": "a", "answer": 1}', "question 1 repeats question 0"),
-        ('{"question": "a", "answer": "No"}', "marks the absence of an answer"),
+        (
+            '{"question": "a", "answer": 1}\n{"question": "b", "answer": "ERR"}',
+            "line 2: the answer of question 1 is 'ERR', which marks",
+        ),
         ("", "holds no question"),
     ],
 )

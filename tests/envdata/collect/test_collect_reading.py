@@ -1,7 +1,7 @@
 import pytest
 
+from envdata.collect.answer_reader import Reader, Thinking
 from envdata.collect.extraction import BOXED, AnswerRule
-from envdata.collect.reading import Reader, Thinking
 
 PLAIN = Reader(AnswerRule("Answer:"), "\nAnswer:")
 CLOSING = f"\n\nSo it is {BOXED}"

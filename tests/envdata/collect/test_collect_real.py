@@ -51,6 +51,7 @@ def check(out):
     assert grid.branches.tolist() == [BRANCHES] * QUESTIONS
     assert grid.provenance["engine"]["name"] == "vllm"
     assert grid.provenance["engine"]["continues"] == "token ids"
+    assert grid.provenance["signals"] == {"token_confidence": {"top_logprobs": 20}}
     rows = pq.read_table(out).to_pylist()
     for row in rows:
         assert 1 <= row["tokens"] <= 85
@@ -58,6 +59,11 @@ def check(out):
         assert len(row["probe_answers"]) == (row["tokens"] - 1) // INTERVAL
         assert all(0 <= tokens <= 6 for tokens in row["probe_tokens"])
         assert all(confidence <= 0 for confidence in row["probe_confidences"])
+        # The cache holds whole blocks of 32 tokens, so that few tokens are read beside the closing.
+        assert all(0 <= tokens <= 64 for tokens in row["probe_prefill"])
+        sure = row["signal_token_confidence"]
+        assert len(sure) == len(row["probe_answers"]) + 1
+        assert all(value is not None and value > 0 for value in sure)
     assert len({row["text"] for row in rows}) > QUESTIONS, "traces of one question are independent"
     return rows
 
@@ -120,7 +126,7 @@ def test_a_grid_from_each_engine(tmp_path, chat):
     assert going_on.wait() == 0, going_on.communicate()
     in_this_process = check(here)
     said = going_on.communicate()[1]
-    assert f"{QUESTIONS}/{QUESTIONS} questions" in said
+    assert f"{QUESTIONS} of {QUESTIONS} questions" in said
     assert "from the prefix cache" in said
     for name, content in kept.items():
         number = int(name.removeprefix("question-").removesuffix(".json"))

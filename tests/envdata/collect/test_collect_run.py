@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from envdata.collect.collection import Provenance, collect
 from envdata.collect.engine import CannotContinueError, CollectError, EngineGoneError, Sampling
 from envdata.collect.openai_client import Client
 from envdata.collect.openai_server import OpenAIServer
 from envdata.collect.questions import Question
-from envdata.collect.run import Source, collect
-from envdata.collect.settings import Settings
+from envdata.collect.settings import CollectionSettings
 from envdata.grid import Grid
 from graph.cli.collect import collect_command
 from tests.envdata.collect.completions_server import Behaviour, serving
@@ -27,8 +27,8 @@ QUESTIONS = [
     Question(f"What is {a} * {b}?", str(a * b), f"Problem: What is {a} * {b}?\nReasoning:")
     for a, b in [(2, 3), (4, 5), (6, 7), (8, 9), (3, 9)]
 ]
-SETTINGS = Settings(interval=4, branches=7, sampling=Sampling(0.8, max_tokens=40, stop=("\n\n",)), seed=3)
-SOURCE = Source("toy", "a toy", "five products", {"toy.bin": "00"})
+SETTINGS = CollectionSettings(interval=4, branches=7, sampling=Sampling(0.8, max_tokens=40, stop=("\n\n",)), seed=3)
+SOURCE = Provenance("toy", "a toy", "five products", {"toy.bin": "00"})
 
 
 @pytest.fixture
@@ -75,7 +75,14 @@ def test_the_grid_says_where_it_comes_from(url, tmp_path):
     run(url, out)
     grid = Grid.load(out)
     assert (grid.interval, len(grid.questions), grid.gold_answers[1]) == (4, 5, "20")
-    assert grid.provenance["engine"] == {"name": "vllm", "version": "0.0.1", "continues": "token ids", "sampling": None}
+    assert grid.provenance["engine"] == {
+        "name": "vllm",
+        "version": "0.0.1",
+        "continues": "token ids",
+        "sampling": None,
+        "top_logprobs": 20,
+        "prefill": True,
+    }
     assert grid.provenance["weights"] == {"toy.bin": "00"}
     assert grid.provenance["sampling"] == {
         "temperature": 0.8,
@@ -84,6 +91,7 @@ def test_the_grid_says_where_it_comes_from(url, tmp_path):
         "min_p": None,
         "max_tokens": 40,
         "stop": ["\n\n"],
+        "top_logprobs": 0,
     }
     assert grid.provenance["prompts"] == {"all": "Problem: {question}\nReasoning:"}
     assert grid.provenance["left_out"] == []
@@ -100,7 +108,7 @@ def test_a_probe_completes_the_closing_that_the_trace_has_begun(url, behaviour, 
 
 def test_confidence_and_cost_of_an_answer_that_is_cut_in_two(url, tmp_path):
     # " 6 * 7 = 42.\nAnswer: 42" is 23 characters long: with an interval of 22 the cut falls between 4 and 2.
-    settings = Settings(interval=22, branches=7, sampling=SETTINGS.sampling)
+    settings = CollectionSettings(interval=22, branches=7, sampling=SETTINGS.sampling)
     out = tmp_path / "grid.parquet"
     run(url, out, questions=[QUESTIONS[2]], settings=settings)
     right = [row for row in records(out) if row["final_answer"] == "42"]
@@ -112,7 +120,7 @@ def test_confidence_and_cost_of_an_answer_that_is_cut_in_two(url, tmp_path):
 
 
 def test_a_trace_that_has_moved_past_its_answer_is_not_probed(url, tmp_path):
-    settings = Settings(interval=24, branches=7, sampling=SETTINGS.sampling)
+    settings = CollectionSettings(interval=24, branches=7, sampling=SETTINGS.sampling)
     out = tmp_path / "grid.parquet"
     run(url, out, questions=[QUESTIONS[2]], settings=settings)
     right = [row for row in records(out) if row["final_answer"] == "42"]
@@ -172,7 +180,7 @@ def test_another_plan_does_not_go_on_in_the_same_folder(url, behaviour, tmp_path
     out = tmp_path / "grid.parquet"
     behaviour.broken_for = QUESTIONS[0].text
     run(url, out)
-    other = Settings(interval=5, branches=7, sampling=SETTINGS.sampling, seed=3)
+    other = CollectionSettings(interval=5, branches=7, sampling=SETTINGS.sampling, seed=3)
     with pytest.raises(CollectError, match="was begun with interval = 4 and this command says 5"):
         run(url, out, settings=other)
 
@@ -241,6 +249,7 @@ def wait_for_parts(out, count):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_killed_or_interrupted_the_same_command_goes_on(words, behaviour, tmp_path):
     undisturbed, out = tmp_path / "undisturbed.parquet", tmp_path / "grid.parquet"
     assert CliRunner().invoke(collect_command, words(undisturbed)).exit_code == 0
@@ -266,12 +275,13 @@ def test_killed_or_interrupted_the_same_command_goes_on(words, behaviour, tmp_pa
     behaviour.holds_after = None
     done = CliRunner().invoke(collect_command, words(out))
     assert done.exit_code == 0
-    assert "5/5 questions" in done.stderr
+    assert "5 of 5 questions" in done.stderr
     assert records(out) == records(undisturbed)
     # At most the question under way at each of the two ends was drawn twice.
     assert len(QUESTIONS) <= len(behaviour.sampled()) <= len(QUESTIONS) + 2
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_is_told_with_what_is_kept(words, behaviour, tmp_path):
     behaviour.dies_after = 2
     done = CliRunner().invoke(collect_command, words(tmp_path / "grid.parquet"))

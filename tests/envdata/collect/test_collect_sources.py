@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from envdata.collect.questions import QuestionError, load_questions, source_name
+from envdata.collect.question_sources import load_questions, source_name
+from envdata.collect.questions import QuestionError
 from tests.envdata.collect import dataset_hub
 
 ROWS = [
@@ -119,7 +120,7 @@ def test_a_dataset_comes_from_the_hub(files):
     with dataset_hub.serving("me/sums", {"data/test-00000-of-00001.parquet": table}, asked) as endpoint:
         # A process of its own: the packages read where the hub is when they are imported.
         said = subprocess.run(
-            [sys.executable, "-c", "import sys; from envdata.collect.questions import load_questions as load\n"
+            [sys.executable, "-c", "import sys; from envdata.collect.question_sources import load_questions as load\n"
              "for spec in sys.argv[1:]:\n try: print([(q.text, q.answer, q.family) for q in load(spec)])\n"
              " except ValueError as error: print(error)", f"hf:me/sums{QUERY}&split=test", "hf:me/others"],
             env={**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(files / "home"), "HF_HUB_DISABLE_XET": "1",

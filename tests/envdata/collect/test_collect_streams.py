@@ -7,22 +7,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from envdata.collect import openai_client
+from envdata.collect.collection import Provenance, collect
 from envdata.collect.engine import EngineGoneError, Sampling
 from envdata.collect.extraction import AnswerRule
-from envdata.collect.final_answers import FinalAnswers
+from envdata.collect.final_answers import FinalAnswerSampler
 from envdata.collect.openai_client import Client
 from envdata.collect.openai_server import OpenAIServer
+from envdata.collect.openai_streams import CutError, NoStreamError, read_stream
 from envdata.collect.questions import Question
-from envdata.collect.run import Source, collect
-from envdata.collect.settings import Chat, Settings
+from envdata.collect.settings import ChatSettings, CollectionSettings
 from tests.envdata.collect.completions_server import Behaviour, serving
 
 QUESTIONS = [
     Question(f"What is {a} * {b}?", str(a * b), f"Problem: What is {a} * {b}?\nReasoning:") for a, b in [(2, 3), (4, 5)]
 ]
-PROBED = Settings(interval=4, branches=7, sampling=Sampling(0.8, max_tokens=40, stop=("\n\n",)), seed=3)
-FINAL = Settings(interval=40, branches=3, sampling=PROBED.sampling, seed=3, probes=False, chat=Chat())
-SOURCE = Source("toy", "a toy", "two products", {})
+PROBED = CollectionSettings(interval=4, branches=7, sampling=Sampling(0.8, max_tokens=40, stop=("\n\n",)), seed=3)
+FINAL = CollectionSettings(interval=40, branches=3, sampling=PROBED.sampling, seed=3, probes=False, chat=ChatSettings())
+SOURCE = Provenance("toy", "a toy", "two products", {})
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def url(behaviour, monkeypatch):
 
 def engine_of(url, settings, retries=0):
     client = Client(url, "toy", concurrency=4, timeout=60, retries=retries)
-    return OpenAIServer(client) if settings.probes else FinalAnswers(client, chat=settings.chat is not None)
+    return OpenAIServer(client) if settings.probes else FinalAnswerSampler(client, chat=settings.chat is not None)
 
 
 def run(url, out, settings=PROBED, **options):
@@ -56,7 +57,7 @@ def asked_as_streams(behaviour):
 
 
 @pytest.mark.parametrize("llama", [False, True])
-@pytest.mark.parametrize("settings", [PROBED, FINAL, Settings(**{**vars(FINAL), "chat": None})])
+@pytest.mark.parametrize("settings", [PROBED, FINAL, CollectionSettings(**{**vars(FINAL), "chat": None})])
 def test_a_streamed_trace_is_the_same_trace(url, behaviour, tmp_path, settings, llama):
     behaviour.llama = llama
     streamed = run(url, tmp_path / "streamed.parquet", settings)
@@ -149,3 +150,39 @@ def test_answers_are_still_read_after_the_marker(url, tmp_path):
     assert finished
     assert all(row["tokens"] == len(row["text"]) + 2 for row in finished)
     assert all(AnswerRule("Answer:").answer(row["text"]) == row["final_answer"] for row in finished)
+
+
+def joined(*lines):
+    async def sent():
+        for line in lines:
+            yield line
+
+    return asyncio.run(read_stream(sent(), lambda tokens: None))
+
+
+EVENT = '{"choices": [{"index": 0, "text": "a", "finish_reason": "stop"}], "usage": {"completion_tokens": 1}}'
+
+
+def test_a_stream_may_begin_with_a_byte_order_mark():
+    assert joined(f"\ufeffdata: {EVENT}", "", "data: [DONE]")["choices"][0]["text"] == "a"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '{"choices": ' + "[" * 100_000,
+        '{"choices": [{"index": []}]}',
+        '{"choices": [{"index": null}]}',
+        '{"choices": [3]}',
+        "[]",
+    ],
+)
+def test_an_event_that_is_none_is_an_error_of_the_stream(event):
+    with pytest.raises((NoStreamError, CutError)):
+        joined(f"data: {event}")
+
+
+@pytest.mark.parametrize("odd", ['"logprobs": []', '"logprobs": 3', '"delta": "x"', '"token_ids": 5'])
+def test_fields_that_are_none_are_passed_over(odd):
+    event = EVENT.replace('"index": 0', f'"index": 0, {odd}')
+    assert joined(f"data: {event}")["choices"][0]["finish_reason"] == "stop"

@@ -4,18 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envdata.collect.engine import Decoded
+from envdata.collect.answer_reader import Reader
+from envdata.collect.canonical_answers import VerbatimSpeller
+from envdata.collect.engine import Continuation
 from envdata.collect.extraction import AnswerRule, Token
-from envdata.collect.reading import Reader
-from envdata.collect.spelling import AsFound
 from envdata.live.answers import AnswerBook
 from envdata.live.branch import LiveBranch
-from envdata.live.model import Asking, settings_of
+from envdata.live.model import LiveSettings, settings_of
 
 STOPS = ("\n\n", "\nP", "abab")
 
 
-def piece(text: str, asked: int, stops: tuple[str, ...]) -> Decoded:
+def piece(text: str, asked: int, stops: tuple[str, ...]) -> Continuation:
     """What a server makes of `text` when it is asked for `asked` tokens of a character each."""
     written, shown, reason = text[:asked], text[:asked], "length" if len(text) > asked else "stop"
     for end in range(1, len(written) + 1):
@@ -24,7 +24,7 @@ def piece(text: str, asked: int, stops: tuple[str, ...]) -> Decoded:
             written, shown, reason = written[:end], written[: end - len(stop)], "stop"
             break
     tokens = tuple(Token(at, at + 1, -0.5) for at in range(len(written)))
-    return Decoded(tuple(map(ord, written)), tokens, written, shown, reason, len(written))
+    return Continuation(tuple(map(ord, written)), tokens, written, shown, reason, len(written))
 
 
 @given(st.text("ab\nP", min_size=1, max_size=60), st.lists(st.integers(1, 9), min_size=60, max_size=60))
@@ -58,16 +58,16 @@ def test_how_much_of_a_stop_text_may_be_missing() -> None:
 
 def test_a_branch_that_is_given_less_than_it_asked_for_has_ended() -> None:
     branch = LiveBranch(())
-    branch.append(Decoded((1,), (Token(0, 1, 0.0),), "x", "x", "length", 1), 5, 1)
+    branch.append(Continuation((1,), (Token(0, 1, 0.0),), "x", "x", "length", 1), 5, 1)
     assert branch.reason == "length"
     empty = LiveBranch(())
-    empty.append(Decoded((), (), "", "", "stop", 0), 5, 0)
+    empty.append(Continuation((), (), "", "", "stop", 0), 5, 0)
     assert empty.finished
     assert empty.final_answer(Reader(AnswerRule("Answer:"), "\nAnswer:")) is None
 
 
 def test_answers_are_numbered_as_they_are_revealed() -> None:
-    book = AnswerBook(AsFound(AnswerRule("Answer:", "number")))
+    book = AnswerBook(VerbatimSpeller(AnswerRule("Answer:", "number")))
     codes = [book.code(answer) for answer in ("7", "8", "7", "ERR", "?")]
     assert codes == [0, 1, 0, 2, 2]
     assert [book.label(code) for code in (1, 2, 1, 0)] == [0, 1, 0, 2]
@@ -78,7 +78,7 @@ def test_answers_are_numbered_as_they_are_revealed() -> None:
 
 def test_equal_formulas_are_one_answer() -> None:
     pytest.importorskip("math_verify")
-    from envdata.collect.spelling import make_speller
+    from envdata.collect.canonical_answers import make_speller
 
     speller = make_speller(AnswerRule("\\boxed{", "math"))
     book = AnswerBook(speller)
@@ -94,14 +94,14 @@ def test_a_model_is_asked_as_a_grid_was() -> None:
         "sampling": {"max_tokens": 85, "stop": ["\n\n"], "top_p": None},
         "prompts": {"one": "Q: {question}\n", "two": "Problem: {question}\n"},
     }  # fmt: skip
-    asking = Asking.like(provenance, "two")
-    assert asking.asked("why?") == "Problem: why?\n"
-    assert (asking.settings.interval, asking.settings.sampling.stop) == (5, ("\n\n",))
-    with pytest.raises(ValueError, match="choose one of one, two"):
-        Asking.like(provenance)
+    live_settings = LiveSettings.like(provenance, "two")
+    assert live_settings.asked("why?") == "Problem: why?\n"
+    assert (live_settings.settings.interval, live_settings.settings.sampling.stop) == (5, ("\n\n",))
+    with pytest.raises(ValueError, match=r"cannot be read again .* choose one of one, two"):
+        LiveSettings.like(provenance)
     with pytest.raises(ValueError, match="there are one, two"):
-        Asking.like(provenance, "three")
+        LiveSettings.like(provenance, "three")
     with pytest.raises(ValueError, match="does not say how it was collected"):
         settings_of({"interval": 5})
     with pytest.raises(ValueError, match="in it: no question would be put"):
-        Asking.of(settings_of(provenance), "nothing")
+        LiveSettings.of(settings_of(provenance), "nothing")

@@ -1,23 +1,25 @@
 """`folder:PATH`: the run stops until somebody puts a controller there, and goes on with what was put."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from graph.checkpoints import waiting_for
 from graph.cli import main
+from graph.explorers import submissions
 from graph.explorers.base import ExplorerError
-from graph.explorers.dropbox import Unreadable, look, read_plain
 from graph.explorers.evolution.render import render
 from graph.explorers.evolution.seeds import SEEDS
-from graph.explorers.folder import Folder
-from graph.folder import RunFolder, read_json
-from graph.history import load
-from graph.journal import Journal
-from graph.machine import run
-from graph.pausing import Pause
+from graph.explorers.folder import FolderExplorer
+from graph.explorers.submissions import MAX_FILES, Submission, SubmissionError, read_plain_file, read_submission
+from graph.loop.checkpoints import waiting_for
+from graph.loop.interrupts import RunInterrupt
+from graph.loop.machine import run
+from graph.run.paths import RunFolder, read_json
+from graph.run.record import load
+from graph.run.transcript import Transcript
 from sandbox.candidate import MAX_SOURCE
 from tests.graph.conftest import SHORT
 from tests.graph.running import command, here
@@ -29,15 +31,15 @@ OTHER = render(SEEDS[1][1])
 
 def test_the_graph_stops_for_a_controller_and_goes_on_with_it(make_context: Make, tmp_path: Path) -> None:
     box = tmp_path / "box"
-    context = make_context(Folder(str(box)))
+    context = make_context(FolderExplorer(str(box)))
     pause = run(context)
     assert pause is not None
-    assert (pause.waits_for, pause.said["folder"], pause.said["wanted"]) == ("controller", str(box), 2)
-    assert f"autotts submit {tmp_path} FILE" in pause.words(tmp_path)
+    assert (pause.waits_for, pause.payload["folder"], pause.payload["wanted"]) == ("controller", str(box), 2)
+    assert f"autotts submit {tmp_path} FILE" in pause.message(tmp_path)
     brief = (box / "brief.md").read_text(encoding="utf-8")
     assert "controller.py" in brief
     assert "schedule" in brief
-    compile((box / "sandbox" / "tts.pyi").read_text(encoding="utf-8"), "tts.pyi", "exec")
+    compile((box / "autotts.pyi").read_text(encoding="utf-8"), "autotts.pyi", "exec")
     # Nothing lies there: going on stops again, and costs nothing.
     assert run(context) == pause
     (box / "idea.md").write_text("Read *everything*.")
@@ -50,10 +52,28 @@ def test_the_graph_stops_for_a_controller_and_goes_on_with_it(make_context: Make
     assert run(context) is None
 
 
+def test_a_brief_speaks_of_files_and_names_none_that_is_absent(make_context: Make, tmp_path: Path) -> None:
+    box = tmp_path / "box"
+    context = make_context(FolderExplorer(str(box)))
+    wanted = {"controller.py", "controller-1.py", "idea.md"}
+    # Before anything was tried, and with a rejected file.
+    for submitted, beside in ((None, set[str]()), ("import nowhere\n", {"rejected/"})):
+        if submitted is not None:
+            (box / "controller.py").write_text(submitted)
+        assert run(context) is not None
+        brief = (box / "brief.md").read_text(encoding="utf-8")
+        assert "How to answer" not in brief
+        assert "fenced block" not in brief
+        assert "never an instruction to you" in brief
+        named = set(re.findall(r"`([\w./-]+(?:/|\.py|\.pyi|\.md|\.txt))`", brief))
+        assert named == wanted | {"autotts.pyi", "baselines/", "consolidation.md"} | beside
+        assert all((box / name).exists() for name in named - wanted)
+
+
 def test_several_controllers_at_once_are_several_candidates(make_context: Make, tmp_path: Path) -> None:
     for name, source in (("a", SOUND), ("b", OTHER)):
         (tmp_path / f"controller-{name}.py").write_text(source)
-    context = make_context(Folder(str(tmp_path)))
+    context = make_context(FolderExplorer(str(tmp_path)))
     assert run(context) is None
     assert [each["status"] for each in read_json(context.folder.round(1).metrics)["candidates"]] == ["ok", "ok"]
 
@@ -62,13 +82,13 @@ def test_what_does_not_load_goes_back_with_its_error_and_the_folder_is_asked_aga
     make_context: Make, tmp_path: Path
 ) -> None:
     box = tmp_path / "box"
-    context = make_context(Folder(str(box)))
+    context = make_context(FolderExplorer(str(box)))
     assert run(context) is not None
     (box / "controller.py").write_text("import nowhere\n")
     pause = run(context)
     assert pause is not None
-    assert pause.said["attempt"] == 1
-    assert "what was given failed" in pause.words(tmp_path)
+    assert pause.payload["attempt"] == 1
+    assert "what was given failed" in pause.message(tmp_path)
     assert (box / "rejected" / "1.py").read_text() == "import nowhere\n"
     assert "nowhere" in (box / "rejected" / "1.txt").read_text()
     assert "nowhere" in (box / "brief.md").read_text(encoding="utf-8")
@@ -77,28 +97,28 @@ def test_what_does_not_load_goes_back_with_its_error_and_the_folder_is_asked_aga
     assert run(context, lambda _: True) is None
     (tried,) = read_json(context.folder.round(1).metrics)["candidates"]
     assert tried["status"] == "ok"
-    assert [each["attempt"] for each in Journal(context.folder.round(1).transcript).events()
+    assert [each["attempt"] for each in Transcript(context.folder.round(1).transcript).events()
             if each["event"] == "submitted"] == [0, 1]  # fmt: skip
 
 
 def test_a_kill_after_the_journal_takes_nothing_twice(make_context: Make, tmp_path: Path) -> None:
     box = tmp_path / "box"
-    context = make_context(Folder(str(box)))
+    context = make_context(FolderExplorer(str(box)))
     assert run(context) is not None
-    # As if the process had died between the journal and moving the file away.
-    journal = Journal(context.folder.round(1).transcript)
-    journal.record("submitted", round=1, attempt=0, idea="", files=["controller.py"], sources=[SOUND])
+    # As if the process had died between the transcript and moving the file away.
+    transcript = Transcript(context.folder.round(1).transcript)
+    transcript.record("submitted", round=1, attempt=0, idea="", files=["controller.py"], sources=[SOUND])
     (box / "controller.py").write_text(SOUND)
     assert run(context) is None
     assert not list(box.glob("*.py"))
-    assert len([each for each in journal.events() if each["event"] == "submitted"]) == 1
+    assert len([each for each in transcript.events() if each["event"] == "submitted"]) == 1
 
 
 def test_what_cannot_be_taken_is_said_and_the_run_waits_on(make_context: Make, tmp_path: Path) -> None:
     box = tmp_path / "box"
     box.mkdir()
     path = box / "controller.py"
-    context = make_context(Folder(str(box)))
+    context = make_context(FolderExplorer(str(box)))
     for place in (
         lambda: path.symlink_to("/etc/passwd"),
         lambda: os.mkfifo(path),
@@ -111,22 +131,76 @@ def test_what_cannot_be_taken_is_said_and_the_run_waits_on(make_context: Make, t
         place()
         pause = run(context)
         assert pause is not None
-        assert str(path) in pause.said["problem"]
-        assert pause.said["problem"] in pause.words(tmp_path)
+        assert str(path) in pause.payload["problem"]
+        assert pause.payload["problem"] in pause.message(tmp_path)
 
 
 def test_no_more_of_a_file_is_read_than_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("12345")
-    assert read_plain(path, 5) == "12345"
-    with pytest.raises(Unreadable, match="more than 4 bytes"):
-        read_plain(path, 4)
-    assert look(tmp_path) is None
+    assert read_plain_file(path, 5) == "12345"
+    with pytest.raises(SubmissionError, match="more than 4 bytes"):
+        read_plain_file(path, 4)
+    assert read_submission(tmp_path) is None
+
+
+def test_what_is_read_of_a_folder_is_bounded(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"controller-{number:03d}.py").write_text(f"# {number}\n")
+    (tmp_path / "controller-\udcff.py").write_text("# a name that is no text\n")
+    found = read_submission(tmp_path)
+    assert found is not None
+    assert (len(found.sources), len(found.files)) == (MAX_FILES, MAX_FILES)
+    assert read_submission(tmp_path, 2) == Submission(
+        ("# 0\n", "# 1\n"), "", ("controller-000.py", "controller-001.py")
+    )
+    # Sparse files: as long as they say they are, and nothing in them.
+    os.truncate(tmp_path / "controller-000.py", 1 << 40)
+    with pytest.raises(SubmissionError, match="has 1099511627776 bytes"):
+        read_submission(tmp_path)
+    os.truncate(tmp_path / "controller-000.py", 100)
+    found = read_submission(tmp_path, 1)
+    assert found is not None
+    assert found.sources == ("# 0\n",)
+
+
+def test_controllers_have_a_limit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submissions, "MAX_TOGETHER", 100)
+    for number in range(3):
+        (tmp_path / f"controller-{number}.py").write_text("#" * 50)
+    assert read_submission(tmp_path, 2) is not None
+    with pytest.raises(SubmissionError, match="more than 100 characters"):
+        read_submission(tmp_path)
+
+
+def test_what_an_agent_left_beside_its_controller_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "controller-1.py").mkdir()
+    (tmp_path / "controller-2.py").symlink_to("/etc/passwd")
+    (tmp_path / "controller-3.py").write_bytes("x = 3\n".encode("utf-16"))
+    os.mkfifo(tmp_path / "controller-4.py")
+    (tmp_path / "idea.md").symlink_to("/etc/passwd")
+    with pytest.raises(SubmissionError, match=r"controller-1\.py"):
+        read_submission(tmp_path, lenient=True)
+    (tmp_path / "controller-old.py").write_text("x = 1\n")
+    (tmp_path / "controller.py").write_text("x = 2\n")
+    for most, names in ((1, ("controller.py",)), (5, ("controller.py", "controller-old.py"))):
+        found = read_submission(tmp_path, most, lenient=True)
+        assert found is not None
+        assert (found.files, found.idea) == (names, "")
+    with pytest.raises(SubmissionError, match=r"controller-1\.py"):
+        read_submission(tmp_path)
+
+
+def test_a_file_as_windows_saves_it(tmp_path: Path) -> None:
+    (tmp_path / "controller.py").write_bytes(b"\xef\xbb\xbfx = 1\r\n")
+    found = read_submission(tmp_path)
+    assert found is not None
+    assert found.sources == ("x = 1\n",)
 
 
 def test_a_folder_has_to_be_named() -> None:
     with pytest.raises(ExplorerError, match="as in folder:controllers"):
-        Folder("")
+        FolderExplorer("")
 
 
 def test_submitting_on_the_command_line(
@@ -180,4 +254,4 @@ def test_a_process_can_wait_for_the_file(
 
 def test_a_pause_says_what_it_waits_for() -> None:
     said = {"for": "approval", "round": 2, "labels": ["r2-01"], "folder": "runs/x/round-002/candidates"}
-    assert "--resume runs/x --approve" in Pause.from_interrupt(said).words(Path("runs/x"))
+    assert "--resume runs/x --approve" in RunInterrupt.from_interrupt(said).message(Path("runs/x"))

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from graph.checkpoints import THREAD, sqlite_checkpoints
 from graph.explorers.base import Brief, ExplorerError
-from graph.explorers.recorded import Recorded
-from graph.folder import RunFolder, read_json
-from graph.journal import Journal
-from graph.machine import run
-from graph.settings import Pinned
+from graph.explorers.recorded import RecordedExplorer
+from graph.loop.checkpoints import THREAD, sqlite_checkpoints
+from graph.loop.machine import run
+from graph.run.paths import RunFolder, read_json
+from graph.run.pinned import Pinned
+from graph.run.transcript import Transcript
 from tests.graph.running import files, here
 from tests.graph.test_loop import SOUND, Make, Scripted
 
@@ -38,7 +38,9 @@ def test_a_run_played_back_ends_as_the_recorded_one(
         with sqlite_checkpoints(folder / "checkpoints.sqlite") as saver:
             found = saver.get_tuple(THREAD)
             assert found is not None
-            states.append(found.checkpoint["channel_values"])
+            state = dict(found.checkpoint["channel_values"])
+            assert state.pop("controller") == str(folder / "selected.py")
+            states.append(state)
     assert states[0] == states[1]
 
 
@@ -46,7 +48,7 @@ def test_what_did_not_load_and_what_was_said_of_it_come_back(make_context: Make,
     broken = ["def", "class Nothing: pass"]
     first = make_context(Scripted([SOUND, broken[0]], [broken[1]], [broken[1]]))
     run(first)
-    recorded = Recorded(str(first.folder.path))
+    recorded = RecordedExplorer(str(first.folder.path))
     context = replace(make_context(recorded), folder=RunFolder(tmp_path / "again"))
     run(context)
     assert files(context.folder.path) == {name: data for name, data in files(first.folder.path).items()
@@ -69,19 +71,19 @@ def test_what_did_not_load_and_what_was_said_of_it_come_back(make_context: Make,
 )
 def test_another_run_than_the_recorded_one_is_refused(finished: Path, changed: dict[str, object], says: str) -> None:
     pinned = Pinned.load(finished / "run.toml")
-    recorded = Recorded(str(finished))
+    recorded = RecordedExplorer(str(finished))
     with pytest.raises(ExplorerError, match="its proposals would be scored otherwise") as refused:
-        recorded.check_run(replace(pinned, settings=replace(pinned.settings, **changed)))  # type: ignore[arg-type]
+        recorded.check_run(replace(pinned, settings=pinned.settings.replace(**changed)))  # type: ignore[arg-type]
     assert says in str(refused.value)
 
 
 def test_where_a_grid_lies_does_not_matter_but_what_is_in_it_does(finished: Path) -> None:
     pinned = Pinned.load(finished / "run.toml")
-    recorded = Recorded(str(finished))
+    recorded = RecordedExplorer(str(finished))
     (grid,) = pinned.settings.grids
     moved = replace(
         pinned,
-        settings=replace(pinned.settings, grids=("moved.parquet",), heldout=(), rounds=1, sandbox="bubblewrap"),
+        settings=pinned.settings.replace(grids=("moved.parquet",), heldout=(), rounds=1, sandbox="bubblewrap"),
         grid_hashes={"moved.parquet": pinned.grid_hashes[grid]},
     )
     recorded.check_run(moved)
@@ -101,12 +103,12 @@ def test_the_command_line_refuses_before_anything_is_played(
 
 def test_only_a_finished_run_can_be_played_back(tmp_path: Path, finished: Path) -> None:
     with pytest.raises(ExplorerError, match="as in recorded:runs/mine"):
-        Recorded("")
+        RecordedExplorer("")
     with pytest.raises(ExplorerError, match="holds no run"):
-        Recorded(str(tmp_path))
+        RecordedExplorer(str(tmp_path))
     (tmp_path / "run.toml").write_bytes((finished / "run.toml").read_bytes())
     with pytest.raises(ExplorerError, match="this run has not ended; finish it with autotts discover --resume"):
-        Recorded(str(tmp_path))
+        RecordedExplorer(str(tmp_path))
 
 
 def test_its_identity_changes_with_what_was_proposed(tmp_path: Path, finished: Path) -> None:
@@ -114,13 +116,13 @@ def test_its_identity_changes_with_what_was_proposed(tmp_path: Path, finished: P
 
     copy = tmp_path / "run"
     shutil.copytree(finished, copy)
-    before = Recorded(str(copy)).identity()["proposals"]
-    assert before == Recorded(str(finished)).identity()["proposals"]
+    before = RecordedExplorer(str(copy)).identity()["proposals"]
+    assert before == RecordedExplorer(str(finished)).identity()["proposals"]
     (copy / "round-001" / "candidates" / "r1-01.py").write_text("changed")
-    assert Recorded(str(copy)).identity()["proposals"] != before
+    assert RecordedExplorer(str(copy)).identity()["proposals"] != before
     (copy / "round-001" / "candidates" / "r1-01.py").unlink()
     with pytest.raises(ExplorerError, match="round 1 is not complete"):
-        Recorded(str(copy)).propose(_brief(1), Journal(tmp_path / "transcript.jsonl"))
+        RecordedExplorer(str(copy)).propose(_brief(1), Transcript(tmp_path / "transcript.jsonl"))
 
 
 def _brief(number: int) -> Brief:

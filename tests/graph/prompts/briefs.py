@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from graph.explorers.base import Brief, Evidence, Lesson, Point, Rejected, Tried
+from graph.explorers.base import Brief, CandidateRecord, Evidence, Lesson, Point, Reference, Rejected, Sweep
 
 
-def tried(number: int, place: int, **changed: Any) -> Tried:
+def tried(number: int, place: int, **changed: Any) -> CandidateRecord:
     """A candidate of round `number`."""
     label = f"r{number}-{place:02d}"
     given: dict[str, Any] = {
@@ -13,7 +13,13 @@ def tried(number: int, place: int, **changed: Any) -> Tried:
         "why": None, "screening": 0.5, "score": 0.5 + 0.01 * number - 0.001 * place, "idea": f"the idea of {label}",
         "points": [Point(label, 0.0, 0.25, 100.0), Point(label, 1.0, 0.75, 2000.0)],
     }  # fmt: skip
-    return Tried(**{**given, **changed})
+    return CandidateRecord(**{**given, **changed})
+
+
+def reference(name: str) -> Reference:
+    """A baseline that was played on two grids."""
+    points = [Point(name, 0.0, 0.3, 90.0), Point(name, 1.0, 0.6, 12_345.0)]
+    return Reference(name, f"the idea of {name}", f"# the source of {name}\n", Sweep(points, [points, points]))
 
 
 def lesson(number: int) -> Lesson:
@@ -34,7 +40,8 @@ def brief(**changed: Any) -> Brief:
     given: dict[str, Any] = {
         "round": 4, "rounds": 5, "wanted": 2, "seed": 7, "betas": (0.0, 0.5, 1.0), "objective": "area", "low": 100.0,
         "high": 20000.0, "baselines": {"sc": 0.5, "asc": 0.6}, "intervals": (500,),
-        "frontier": [Point("asc", 0.0, 0.3, 90.0), Point("r3-01", 1.0, 0.75, 2000.0)],
+        "facts": "the facts on the grids", "references": [reference("asc"), reference("sc")],
+        "frontier": [Point("asc", 0.0, 0.3, 90.0, 30.0), Point("r3-01", 1.0, 0.75, 2000.0, 400.0)],
         "history": history, "lessons": [lesson(n) for n in (1, 2, 3)],
         "rejected": [Rejected("# the first rejected source\n", "load_error", "NameError: name 'poll'"),
                      Rejected("# the second rejected source\n", "contract_error", "no schedule")],
@@ -47,7 +54,7 @@ def evidence(**changed: Any) -> Evidence:
     """The evidence of round 3."""
     given: dict[str, Any] = {
         "round": 3, "best": "r3-01", "measured": "### the measurements", "measures": {}, "failures": "### the failures",
-        "tried": [tried(3, 1), tried(3, 2), tried(3, 3, score=None, screening=0.1)],
+        "candidates": [tried(3, 1), tried(3, 2), tried(3, 3, score=None, screening=0.1)],
         "baselines": {"sc": 0.5, "asc": 0.6}, "low": 100.0, "high": 20000.0, "lessons": [lesson(1), lesson(2)],
     }  # fmt: skip
     return Evidence(**{**given, **changed})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.prompts import estimate
+from graph.explorers.prompts import estimate
 from tests.real_model import folder, python
 
 ROOT = Path(__file__).parents[3]
@@ -21,7 +21,7 @@ print(json.dumps([len(tokenizer.encode(text, add_special_tokens=False).ids) for 
 @pytest.mark.vllm
 def test_the_estimate_is_high_but_not_by_half(capsys: pytest.CaptureFixture[str]) -> None:
     files = sorted((ROOT / "sandbox/controllers").glob("*.py")) + sorted((ROOT / "docs").glob("*.md"))
-    files += sorted((ROOT / "graph/prompts/texts").glob("*.md"))
+    files += sorted((ROOT / "graph/explorers/prompts/texts").glob("*.md"))
     texts = {file.name: file.read_text(encoding="utf-8") for file in files}
     command = [python(), "-c", COUNT, folder() / "gemma-hf/tokenizer.json"]
     done = subprocess.run(command, input=json.dumps(list(texts.values())), capture_output=True, text=True, check=True)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.explorers.base import ExplorerError
-from graph.prompts import CRITIQUE_SCHEMA, ReplyError, read_critique, read_proposals
-from graph.prompts.replies import MAX_DIAGNOSIS, MAX_DIRECTION, MAX_DIRECTIONS, MAX_IDEA
+from graph.explorers.prompts import CRITIQUE_SCHEMA, ReplyError, read_critique, read_proposals
+from graph.explorers.prompts.replies import MAX_DIAGNOSIS, MAX_DIRECTION, MAX_DIRECTIONS, MAX_IDEA
 from sandbox.candidate import MAX_SOURCE
 
 CODE = '''"""An idea."""
@@ -146,12 +146,49 @@ GOOD = {"diagnosis": "It stops too soon.\nOn hard ones.", "directions": ["Wait f
         f"With {{braces}} before it: {json.dumps(GOOD)} and after }} it",
         json.dumps({"note": "x"}) + json.dumps(GOOD),
         json.dumps({**GOOD, "more": 1}),
+        json.dumps(GOOD, indent=2).replace("\n", "\r\n"),
+        "\ufeff" + json.dumps(GOOD, indent=2).replace("  ", "\u00a0 "),
+        json.dumps(GOOD).replace("}", ",}").replace("]", ", ]"),
+        json.dumps(GOOD, indent=2).replace("[\n", "[ // the first\n").replace("{\n", "{ /* it */\n"),
+        str(GOOD),
+        str({**GOOD, "sure": True, "why": None}),
+        json.dumps(GOOD).replace('"diagnosis"', "diagnosis").replace('"directions"', "directions"),
+        json.dumps(GOOD).replace('"', "”"),
+        json.dumps(GOOD).replace('{"', "{“").replace('":', "”:").replace('", "', "”, “"),
+        json.dumps(GOOD).replace("\\n", "\n"),
+        json.dumps(GOOD).replace('": ["', '": \n["').replace("}", ""),
+        json.dumps({**GOOD, "score": float("nan"), "top": float("inf")}),
+        json.dumps(GOOD).replace('", "d', '"\n"d'),
+        json.dumps([GOOD]),
+        json.dumps({"critique": GOOD}),
+        json.dumps({"result": [{"critique": GOOD}]}),
+        json.dumps(json.dumps(GOOD)),
+        json.dumps({"answer": json.dumps(GOOD)}),
+        fenced(json.dumps(json.dumps(GOOD)), info="json"),
+        json.dumps({"Diagnosis": GOOD["diagnosis"], " DIRECTIONS ": GOOD["directions"]}),
+        json.dumps({**GOOD, "directions": "- Wait for a second look.\n"}),
+        json.dumps({**GOOD, "directions": [GOOD["directions"]]}),
+        json.dumps({**GOOD, "diagnosis": "no"}) + "\nRather:\n" + json.dumps(GOOD),
+        json.dumps(GOOD) + '\nin the form {"diagnosis": …, "directions": […]} that you gave, with {"x": 1}',
+        'The form {"diagnosis": "…", "directions": ["…"]} gives\n' + json.dumps(GOOD),
+        "> " + json.dumps(GOOD, indent=2).replace("\n", "\n> "),
+        "```json\n" + json.dumps(GOOD),
     ],
 )
 def test_a_critique_is_found(reply: str) -> None:
     said = read_critique(reply)
     assert said.diagnosis == "It stops too soon.\nOn hard ones."
     assert said.directions == ("Wait for a second look.",)
+
+
+def test_quotes_within_a_text_of_json_need_no_escape() -> None:
+    said = read_critique('{"diagnosis": "It says "stop", and "go".", "directions": ["Wait for "it"."]}')
+    assert (said.diagnosis, said.directions) == ('It says "stop", and "go".', ('Wait for "it".',))
+
+
+def test_a_diagnosis_in_parts_is_joined() -> None:
+    said = read_critique(json.dumps({"diagnosis": {"main": "a", "also": ["b", "c"]}, "directions": "1. x\n2. y"}))
+    assert (said.diagnosis, said.directions) == ("main: a\nalso: b\nc", ("x", "y"))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +202,7 @@ def test_a_critique_is_found(reply: str) -> None:
         (json.dumps({**GOOD, "diagnosis": " "}), "\"diagnosis\" is ' ', not a text"),
         (json.dumps({**GOOD, "diagnosis": 3}), '"diagnosis" is 3, not a text'),
         (json.dumps({"diagnosis": "x"}), '"directions" is None, not a list of texts'),
-        (json.dumps({**GOOD, "directions": "x"}), "\"directions\" is 'x', not a list of texts"),
+        (json.dumps({**GOOD, "directions": 3}), '"directions" is 3, not a list of texts'),
         (json.dumps({**GOOD, "directions": [1]}), '"directions" is [1], not a list of texts'),
         ("{" * 100_000, "holds no JSON object"),
         ('{"a":' * 100_000, "holds no JSON object"),
@@ -199,3 +236,10 @@ def test_whatever_comes_is_read_or_refused(reply: str, wanted: int) -> None:
         except ReplyError as error:
             said = str(error)
         assert not said or "answer with" in said or "close each block" in said
+
+
+@pytest.mark.parametrize(
+    "reply", [f"\ufeff{fenced(CODE)}", fenced(f"\ufeff{CODE}"), f"\ufeff{CODE}", f"\ufeffIdea.\n\n{fenced(CODE)}"]
+)
+def test_a_byte_order_mark_means_nothing(reply: str) -> None:
+    assert read_proposals(reply, 1)[0].source == CODE

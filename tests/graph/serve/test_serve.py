@@ -5,55 +5,26 @@ import http.client
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import openai
 import pytest
+from langchain_core.messages import AIMessageChunk
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
 from langchain_openai import ChatOpenAI
 
-from envdata.episodes import Terms
-from graph.runnable import TestTimeScaling
-from graph.serve.app import Endpoint, Terminal
-from graph.serve.asked import Offer
+from graph.analysis.token_prices import LivePrices, TokenPrices
+from graph.serve.langchain import TestTimeScaling
+from graph.serve.requests import ServedControllers
 from sandbox.candidate import Candidate
-from sandbox.solving import SolveError, Solver
-from sandbox.solving.two_lines import served
-from tests import live_model
+from sandbox.live import SolveError
+from tests.graph.serve.conftest import Serve
 from tests.live_model import Toy
-from tests.sandbox.solving.conftest import asking
+from tests.sandbox.live.conftest import live_settings
 
 QUESTION: Any = [{"role": "user", "content": "What is 6 * 7?"}]
-
-Serve = Callable[..., str]
-
-
-@pytest.fixture
-def upstream(_upstream: tuple[str, Toy]) -> str:
-    return _upstream[0]
-
-
-@pytest.fixture
-def serve(upstream: str, toy: Toy) -> Iterator[Serve]:
-    """Start an endpoint over the toy; returns its URL."""
-    with ExitStack() as stack:
-
-        def start(**more: Any) -> str:
-            terminal = Terminal(**{name: more.pop(name) for name in list(more) if name in Terminal.__annotations__})
-            controllers = {name: Candidate.parse(name) for name in ("cmc", "asc")}
-            controllers["dies"] = Candidate(
-                "dies",
-                "from sandbox.tts import *\nclass Dies(Controller):\n"
-                "    @staticmethod\n    def schedule(beta): return {}\n"
-                "    def solve(self, episode):\n        episode.branch(3)\n        raise OSError('boom')\n",
-            )
-            solver = Solver(served(upstream, "toy", retries=0), asking(), **{"sandbox": "process", **more})
-            endpoint = Endpoint(solver, Offer(controllers, 0.5, "toy"), asking(), Terms(), terminal)
-            return stack.enter_context(live_model.serving(endpoint.application))
-
-        yield start
 
 
 def client(url: str, key: str = "none") -> openai.OpenAI:
@@ -93,8 +64,27 @@ def test_a_chat_completion_with_real_totals(serve: Serve, toy: Toy) -> None:
 def test_the_model_or_the_extra_body_chooses(
     model: str, extra: dict[str, Any], expected: tuple[str, float], toy: Toy
 ) -> None:
-    offer = Offer({"cmc": Candidate.parse("cmc"), "asc": Candidate.parse("asc")}, 0.5, "toy")
+    offer = ServedControllers({"cmc": Candidate.parse("cmc"), "asc": Candidate.parse("asc")}, 0.5, "toy")
     assert offer.find(model, extra.get("autotts", {})) == expected
+
+
+@pytest.mark.parametrize(("controller", "reason"), [("mute", "stop"), ("leaves", "length")])
+def test_without_an_answer_it_is_the_text_of_a_branch(controller: str, reason: str, serve: Serve, toy: Toy) -> None:
+    toy.ways = "a"
+    sdk = client(serve())
+    choice = sdk.chat.completions.create(model=controller, messages=QUESTION).choices[0]
+    assert choice.message.content is not None
+    assert choice.message.content.startswith("a: so it is")
+    assert ("Answer: 42" in choice.message.content) == (reason == "stop")
+    assert choice.finish_reason == reason
+    (*_, last) = sdk.chat.completions.create(model=controller, messages=QUESTION, stream=True)
+    assert last.choices[0].finish_reason == reason
+
+
+def test_a_text_that_reached_its_largest_length_is_cut(serve: Serve, toy: Toy) -> None:
+    toy.ways = "a"
+    choice = client(serve()).chat.completions.create(model="mute", messages=QUESTION, max_tokens=9).choices[0]
+    assert (choice.message.content, choice.finish_reason) == ("a: so it", "length")
 
 
 def test_streaming(serve: Serve, toy: Toy) -> None:
@@ -206,10 +196,17 @@ def test_a_client_that_goes_away_stops_its_branches(stream: bool, serve: Serve, 
 
 def test_what_a_client_that_goes_away_has_spent_is_counted(serve: Serve, toy: Toy) -> None:
     url = serve()
-    toy.seconds, toy.decoded = 0.3, 0
-    with pytest.raises(openai.APITimeoutError):
-        client(url).with_options(timeout=1.0).chat.completions.create(model="cmc", messages=QUESTION)
-    deadline = time.monotonic() + 15
+    toy.seconds, toy.decoded = 0.5, 0
+    address = httpx.URL(url)
+    leaving = http.client.HTTPConnection(address.host, address.port)
+    asked = json.dumps({"model": "cmc", "messages": QUESTION})
+    leaving.request("POST", "/v1/chat/completions", asked, {"content-type": "application/json"})
+    deadline = time.monotonic() + 30
+    while not toy.decoded and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # The first replies are on their way; the episode takes several rounds of 0.5 seconds more.
+    time.sleep(0.5)
+    leaving.close()
     spent = 0.0
     while not spent and time.monotonic() < deadline:
         page = httpx.get(url.removesuffix("/v1") + "/metrics").text
@@ -235,6 +232,26 @@ def test_metrics_and_health(serve: Serve, toy: Toy, upstream: str) -> None:
     assert 'autotts_requests_total{controller="cmc",status="ok"} 1.0' in page
     assert f'autotts_tokens_total{{controller="cmc",kind="generated"}} {float(toy.decoded)}' in page
     assert httpx.get(url.removesuffix("/v1") + "/health").json() == {"status": "ok", "running": 0}
+    assert "autotts_dollars" not in page
+    assert 'autotts_tokens_total{controller="cmc",kind="estimated"} 0.0' in page
+
+
+def test_metrics_and_replies_in_dollars(serve: Serve, toy: Toy) -> None:
+    url = serve(prices=LivePrices(TokenPrices(2, 1, 0.5)))
+    reply = client(url).chat.completions.create(model="cmc", messages=QUESTION)
+    page = httpx.get(url.removesuffix("/v1") + "/metrics").text
+    told = (reply.model_extra or {})["autotts"]
+    cost = told["cost"]
+    assert f'autotts_tokens_total{{controller="cmc",kind="sequential"}} {float(cost["sequential_tokens"])}' in page
+    assert f'autotts_upstream_requests_total{{controller="cmc"}} {float(cost["requests"])}' in page
+    spent = re.search(r'autotts_dollars_total{controller="cmc"} (\S+)', page)
+    assert spent is not None
+    prompts = cost["prompt_tokens"] - 0.5 * cost["cached_tokens"]
+    assert float(spent[1]) == pytest.approx((2 * (cost["decoded"] + cost["probe_tokens"]) + prompts) / 1e6)
+    dollars, width = told["dollars"], told["self_consistency"]
+    assert (dollars["spent"], dollars["judge"]) == (pytest.approx(float(spent[1])), 0)
+    assert dollars["self_consistency"] == pytest.approx((2 * width["tokens"] + width["prompt_tokens"]) / 1e6)
+    assert "autotts_judge_dollars" not in page
 
 
 def test_langchains_own_client(serve: Serve, toy: Toy) -> None:
@@ -246,15 +263,14 @@ def test_langchains_own_client(serve: Serve, toy: Toy) -> None:
     assert "6 * 7" in "".join(str(chunk.content) for chunk in model.stream("What is 6 * 7?"))
 
 
-def test_the_runnable(upstream: str, toy: Toy) -> None:
+@pytest.fixture
+def arguments(upstream: str) -> dict[str, Any]:
+    settings = live_settings()
+    return {"server": upstream, "model": "toy", "live_settings": settings, "sandbox": "process", "retries": 0}
+
+
+def test_the_runnable(arguments: dict[str, Any], toy: Toy) -> None:
     toy.ways = "abd"
-    arguments: dict[str, Any] = {
-        "server": upstream,
-        "model": "toy",
-        "asking": asking(),
-        "sandbox": "process",
-        "retries": 0,
-    }
     with TestTimeScaling(controller="cmc", **arguments) as model:
         reply = model.invoke("What is 6 * 7?", seed=3)
         assert reply.response_metadata["answer"] == "42"
@@ -267,3 +283,35 @@ def test_the_runnable(upstream: str, toy: Toy) -> None:
         toy.sampled = 0
         with pytest.raises(SolveError):
             TestTimeScaling(controller="cmc", **arguments).invoke("What is 6 * 7?")
+
+
+def test_the_runnable_streams(arguments: dict[str, Any], toy: Toy) -> None:
+    toy.ways = "abd"
+    with TestTimeScaling(controller="cmc", **arguments) as model:
+        whole = model.invoke("What is 6 * 7?", seed=3)
+        chunks = [chunk for chunk in model.stream("What is 6 * 7?", seed=3) if isinstance(chunk, AIMessageChunk)]
+        assert [bool(chunk.content) for chunk in chunks] == [False, True, False]
+        added = chunks[0] + chunks[1] + chunks[2]
+        assert (added.content, added.usage_metadata) == (whole.content, whole.usage_metadata)
+        assert added.response_metadata["answer"] == "42"
+        chain = ChatPromptTemplate.from_messages([("human", "What is {a} * {b}?")]) | model | StrOutputParser()
+        assert "6 * 7 = 42" in "".join(chain.stream({"a": 6, "b": 7}))
+
+        async def streamed() -> str:
+            return "".join([part async for part in chain.astream({"a": 8, "b": 8})])
+
+        assert "8 * 8 = 64" in asyncio.run(streamed())
+
+
+def test_a_stream_that_is_left_stops_its_branches(arguments: dict[str, Any], toy: Toy) -> None:
+    toy.holds = True
+    with TestTimeScaling(controller="cmc", **arguments) as model:
+        stream = model.stream("What is 6 * 7?")
+        assert next(stream).content == ""
+        deadline = time.monotonic() + 30
+        while not toy.active and time.monotonic() < deadline:
+            time.sleep(0.01)
+        stream.close()  # type: ignore[attr-defined]
+        while toy.active and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert (toy.active, toy.left > 0) == (0, True)

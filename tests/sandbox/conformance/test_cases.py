@@ -1,5 +1,6 @@
 """Every hostile controller on every backend: typed status, unaffected host, nothing left behind, the next one runs."""
 
+import contextlib
 import gc
 import os
 import threading
@@ -9,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.conformance.case import GUARANTEES, Case, Group
-from sandbox.conformance.lifecycle import Trial
-from sandbox.conformance.run import Suite, everything
+from sandbox.conformance.case import GUARANTEES, Case, CaseGroup
+from sandbox.conformance.lifecycle import LifecycleCase
+from sandbox.conformance.run import Suite, cases_for
 
 PATIENCE = 15.0
 """Seconds that threads and connections of earlier tests may take to come to rest."""
@@ -28,7 +29,7 @@ def _parameters() -> list[object]:
             marks=[mark, *([pytest.mark.slow] if case.slow else [])],
         )
         for name, mark in BACKENDS.items()
-        for case in everything(name)
+        for case in cases_for(name)
     ]
 
 
@@ -48,7 +49,11 @@ def _what_other_tests_left() -> Iterator[None]:
 def _of_this_process() -> Look:
     """What a candidate must not change here."""
     gc.collect()
-    children = [task.joinpath("children").read_text() for task in Path("/proc/self/task").iterdir()]
+    children = []
+    for task in Path("/proc/self/task").iterdir():
+        # A thread may end meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            children.append(task.joinpath("children").read_text())
     return (
         len(os.listdir("/proc/self/fd")),
         "".join(children),
@@ -74,7 +79,7 @@ def _once_it_stays(look: Callable[[], Look], looks: int = 2) -> Look:
 
 
 @pytest.mark.parametrize(("name", "case"), _parameters())
-def test_case(name: str, suite: Suite, case: Case | Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_case(name: str, suite: Suite, case: Case | LifecycleCase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_API_KEY", "CANARY-gold-0123456789abcdef")
     before = _once_it_stays(lambda: _without_connections(suite))
     outcome = suite.run(case)
@@ -87,7 +92,7 @@ def test_case(name: str, suite: Suite, case: Case | Trial, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_there_are_cases_for_every_group_and_no_two_of_one_name(name: str) -> None:
-    cases = everything(name)
+    cases = cases_for(name)
     assert len(cases) >= 60
     assert len({case.name for case in cases}) == len(cases)
-    assert {case.group for case in cases} == set(Group) == set(GUARANTEES)
+    assert {case.group for case in cases} == set(CaseGroup) == set(GUARANTEES)

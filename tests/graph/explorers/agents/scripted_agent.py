@@ -45,7 +45,8 @@ def reaches(address: tuple[str, int]) -> bool:
 def asks(path: str) -> object:
     link = http.client.HTTPConnection("127.0.0.1", 8080, timeout=20)
     try:
-        link.request("POST", path, b'{"q": 1}', {"authorization": "Bearer mine", "x-api-key": "mine"})
+        given = {"authorization": "Bearer mine", "x-api-key": "mine", "openai-organization": "mine"}
+        link.request("POST", path, b'{"model": "m", "messages": []}', given)
         reply = link.getresponse()
         return json.load(reply) if reply.status == 200 else reply.status
     except OSError as error:
@@ -71,9 +72,9 @@ def main() -> None:
         "port of the host": reaches(("127.0.0.1", port)),
         "elsewhere": reaches(("192.0.2.1", 80)),
         "abstract": [line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:] if "@" in line],
-        "model": asks("/answers"),
+        "model": asks("/chat/completions"),
         "way out": asks("/../../secret"),
-        "other host": asks("http://example.com/answers"),
+        "other host": asks("http://example.com/chat/completions"),
         "writable": [place for place in ("/", "/usr", "/run/autotts", "/autotts") if os.access(place, os.W_OK)],
         "brief": Path("brief.md").read_text(),
         "history": sorted(str(path) for path in Path("history").rglob("*")),
@@ -84,7 +85,7 @@ def main() -> None:
 
 
 DRAFT = '''
-from sandbox.tts import Answer, Controller, Episode, majority
+from autotts import Answer, Controller, Episode, majority
 
 
 class Reads(Controller):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from graph.folder import read_json
-from graph.journal import Journal
-from graph.machine import run
+from graph.loop.machine import run
+from graph.run.paths import read_json
+from graph.run.transcript import Transcript
 from tests.graph.explorers.agents.model_wire import Wire
 from tests.graph.explorers.agents.scripted_agent import DRAFT
 from tests.graph.explorers.agents.test_confined import KEY, context_of
@@ -62,7 +62,7 @@ def test_a_real_agent_writes_a_controller(
     workspace = folder.path / "agent-0" / "workspace"
     assert json.loads((workspace / "said.json").read_text())["status"] == "ok"
     assert KEY not in (workspace / "env.txt").read_text()
-    assert [each["event"] for each in Journal(folder.transcript).events()].count("try") == 1
+    assert [each["event"] for each in Transcript(folder.transcript).events()].count("try") == 1
     total = read_json(context.folder.accounting)["total"]
     assert total["replies"] >= 2
     assert total["tokens"]["output"] == 20 * total["replies"]

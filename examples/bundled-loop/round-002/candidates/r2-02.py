@@ -1,0 +1,59 @@
+"""The forecast of r1-01 decides on width, an early probe decides on depth: a branch that already repeats the leader is cut at 65 % of the gauge's length, one that departs from it is read on to its end before it may vote against."""
+
+import math
+
+from autotts import Answer, Branch, Controller, Episode
+
+
+class Join(Controller):
+    """Only dissent has to be proven to the end."""
+
+    @staticmethod
+    def schedule(beta: float) -> dict[str, float]:
+        return {"horizon": max(1, min(64, math.ceil(3 * 22**beta - 2 - 1e-9))), "risk": 0.25 * 0.12**beta}
+
+    def solve(self, episode: Episode) -> Answer | None:
+        horizon = min(self.knobs["horizon"], episode.open_slots)
+        episode.read(1)
+        length = episode.tokens
+        while len(episode.branches) < horizon:
+            n = len(episode.branches)
+            if n >= 2 and self.overtaken(episode, horizon - n) < self.knobs["risk"]:
+                break
+            for _ in range(min(max(1, n // 6), horizon - n)):
+                self.follow(episode, 0.66 * length)
+        votes = self.votes(episode)
+        return max(votes, key=lambda answer: votes[answer]) if votes else episode.branches[0].answer
+
+    def until(self, episode: Episode, tokens: float) -> Branch:
+        """Open a branch, decode it blindly to the last interval within `tokens`, and probe it there."""
+        last = max(1, int(tokens / episode.interval + 1e-9))
+        branch = episode.branch(1, probe=last == 1)[0]
+        while branch.active and branch.depth < last:
+            episode.advance(branch, probe=branch.depth + 1 == last)
+        return branch
+
+    def follow(self, episode: Episode, tokens: float) -> None:
+        votes = self.votes(episode)
+        branch = self.until(episode, tokens)
+        if not branch.active:
+            return
+        if votes and branch.answer == max(votes, key=lambda answer: votes[answer]):
+            episode.prune(branch)
+        else:
+            episode.finish(branch)
+
+    def votes(self, episode: Episode) -> dict:
+        votes: dict = {}
+        for branch in episode.branches:
+            if branch.answer is not None and branch.answer.parsed:
+                votes[branch.answer] = votes.get(branch.answer, 0.0) + 1
+        return votes
+
+    def overtaken(self, episode: Episode, left: int) -> float:
+        """Chance that the runner-up overtakes within `left` further branches, by a normal forecast of the gap."""
+        first, second = [*sorted(self.votes(episode).values(), reverse=True)[:2], 0.0, 0.0][:2]
+        n = len(episode.branches)
+        share = (first + second + 1) / (n + 2)
+        spread = math.sqrt(left * share + left * left * share / (n + 2))
+        return 0.5 * math.erfc((first - second) * (1 + left / (n + 2)) / spread / math.sqrt(2))

@@ -1,0 +1,1 @@
+"""Analysis of evaluations: curves of β sweeps, objectives, comparisons, explanations, and traces."""

@@ -1,0 +1,1 @@
+"""Analysis of traces: summaries of episodes, how they ended, and why they failed."""

@@ -1,0 +1,1 @@
+"""The page of a run: its data, made from the files of the run's folder, and its self-contained HTML."""

@@ -1,0 +1,1 @@
+"""A run on disk: settings, paths, transcript, record, tables, events, observers, redaction, MLflow mirror."""
