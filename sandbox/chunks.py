@@ -44,7 +44,17 @@ def play_repeats(
     return played if chunk.cache is None else chunk.cache.keep(chunk.key, played)
 
 
-@lru_cache(maxsize=64)
 def load_grid(path: str) -> Grid:
-    """Return a grid, the same object for the same path. Raises GridError."""
+    """Return a grid, the same object for the same path as long as its file is the same. Raises GridError."""
+    file = Path(path).absolute()
+    try:
+        found = file.stat()
+    except OSError:
+        return Grid.load(Path(path))  # It says what is wrong.
+    return _load(path, file, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _load(path: str, file: Path, version: tuple[int, ...]) -> Grid:
+    """Return the grid of a path. A file that was written anew, or another working directory, is another version."""
     return Grid.load(Path(path))

@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import itertools
 import os
 import secrets
 import socket
@@ -72,10 +71,19 @@ def make_targets() -> Iterator[Targets]:
         yield Targets(grid, words)
 
 
+_OF_PYTHONS = (
+    *("libbz2.", "libcrypt", "libdb", "libexpat", "libffi.", "liblzma.", "libmpdec", "libnsl.", "libsqlite3."),
+    *("libssl", "libtirpc.", "libuuid.", "libz."),
+)
+"""Name prefixes of the libraries that the standard library may be linked with (docs.python.org/3/using/configure.html):
+an image has its own Python, which may need some of them where this machine's does not."""
+
+
 def _other_libraries(python: payload.Interpreter) -> tuple[str, ...]:
-    """Return some of this machine's shared libraries that no candidate needs."""
+    """Return some of this machine's shared libraries that no candidate needs, about 200 at most."""
     all_of_them = (path for folder in python.library_folders for path in folder.glob("*.so*") if path.is_file())
-    return tuple(str(path) for path in itertools.islice(set(all_of_them) - {*python.libraries}, 200))
+    others = sorted(str(path) for path in {*all_of_them} - {*python.libraries} if not path.name.startswith(_OF_PYTHONS))
+    return tuple(others[:: 1 + len(others) // 200])
 
 
 def _cache() -> str:

@@ -220,3 +220,12 @@ def test_a_class_that_uses_more_is_refused_with_a_way_out(tmp_path: Path) -> Non
         class_source(Uses)
     with pytest.raises(ValueError, match="two controllers are called 'Random'"):
         autotts.evaluate([Random, Random], grids.write_worked(tmp_path))
+
+
+def test_a_grid_that_is_written_anew_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, questions in (("one", 6), ("two", 4), ("two", 5)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / folder)
+        write_small(Path("grid.parquet"), questions=questions)
+        result = autotts.evaluate("sc", "grid.parquet", betas=(1.0,), repeats=1, sandbox="process")
+        assert result.episodes.num_rows == questions

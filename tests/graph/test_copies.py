@@ -85,6 +85,18 @@ def test_a_copy_goes_back_once_and_stays_where_it_was(make_context: Make) -> Non
     assert sent_back(context.folder.round(1)) == 1
 
 
+def test_an_answer_to_a_copy_that_does_not_load_leaves_the_copy_and_nobody_is_asked_for_nothing(
+    make_context: Make,
+) -> None:
+    explorer = Scripted([AGAIN, SOUND], ["def"], [OTHER])
+    context = make_context(explorer, resend=True)
+    entries = play(context)
+    assert [brief.wanted for brief in explorer.briefs] == [2, 1]
+    assert [each["status"] for each in entries] == ["ok", "ok"]
+    drafts = [event for event in Transcript(context.folder.round(1).transcript).events() if event["event"] == "draft"]
+    assert drafts[-1]["source"] == "def"
+
+
 def test_one_that_differs_at_another_beta_alone_is_no_copy(make_context: Make) -> None:
     # The β that all are compared at first is 1; at 0 the one reads one branch and the other two.
     wider = SOUND.replace("round(64**beta)", "round(2 * 32**beta)")

@@ -76,6 +76,8 @@ def propose(context: Context, state: State) -> State:
         copies = _copies(context, brief, kept, loaded) if not sent_back else {}
         sent_back += len(copies)
         _record(transcript, checked, {id(kept[place]): label for place, label in copies.items()})
+        # An answer to a copy may fail to load: the copy stays then, and no place is left for another answer.
+        failed = failed[: brief.wanted - len(kept)]
         if not (failed or copies) or not proposals:
             break
     if sent_back:
