@@ -24,7 +24,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class MeasuredCurve:
-    """A curve that is linear in log tokens between its frontier points, and constant after the last."""
+    """A curve that is linear in log tokens between its frontier points, and constant after the last.
+
+    It is constant after a point that costs nothing, too: nothing lies between it and the next one.
+    """
 
     curve: Curve
     points: npt.NDArray[np.intp]
@@ -41,7 +44,7 @@ class MeasuredCurve:
         last = int(np.searchsorted(spent, tokens, side="right")) - 1
         if last < 0:
             return None
-        if last + 1 == len(self.points):
+        if last + 1 == len(self.points) or spent[last] == 0:
             return Place(int(self.points[last]), int(self.points[last]), 0.0)
         part = float(np.log(tokens / spent[last]) / np.log(spent[last + 1] / spent[last]))
         return Place(int(self.points[last]), int(self.points[last + 1]), part)
@@ -63,7 +66,7 @@ class MeasuredCurve:
         at = int(np.searchsorted(right, accuracy, side="left"))
         if at == len(self.points):
             return None
-        if at == 0:
-            return float(spent[0])
+        if at == 0 or spent[at - 1] == 0:
+            return float(spent[at])
         part = (accuracy - right[at - 1]) / (right[at] - right[at - 1])
         return float(spent[at - 1] * (spent[at] / spent[at - 1]) ** part)

@@ -153,7 +153,9 @@ def _places(
     part = np.zeros(at.shape)
     if reading != "steps":
         here, there = fit.tokens[at], fit.tokens[after]
-        rising = there > here
+        # Nothing lies between a point that costs nothing and the next one: no share of the way from there has a price.
+        rising = (there > here) & (here > 0)
+        here, there = np.where(rising, here, 1), np.where(rising, there, 2)
         np.divide(np.log(prices / here), np.log(there / here), out=part, where=rising)
     return last >= 0, at, after, np.clip(part, 0, 1)
 

@@ -8,6 +8,7 @@ import pytest
 from envdata.intervals import Interval
 from graph.analysis.curves import Curve, Questions, concatenate
 from graph.analysis.frontier import frontier
+from graph.analysis.measured_curve import MeasuredCurve
 from graph.analysis.objective import Objective, ObjectiveError, Scorer, token_range
 from graph.critic.measures import coverage, drops, gain, turning_knobs
 
@@ -157,6 +158,22 @@ def test_saving_is_read_off_the_curves_in_log_tokens(objective: str, expected: f
     assert found.high is not None
     assert 0 <= found.low <= found.value <= found.high <= 1
     assert scorer.difference(CHEAP, SC).value == pytest.approx(expected)
+
+
+def test_nothing_is_read_between_a_point_that_costs_nothing_and_the_next_one() -> None:
+    priced = curve("priced", [(1.0, [1, 1, 1, 0], 500)])
+    free = curve("free", [(0.0, [0, 0, 0, 0], 0), (1.0, [1, 1, 1, 0], 500)])
+    for objective in ("gain", "saving@sc", "saving@60"):
+        scorer = Scorer(Objective.parse(objective), 0, 0, QUESTIONS, SC)
+        assert scorer.score(free) == pytest.approx(scorer.score(priced)), objective
+        assert math.isfinite(scorer.interval(free).value)
+    measured = MeasuredCurve.of(free)
+    assert measured.tokens_for(0.5) == 500
+    assert measured.at(499) == (0, 0, 0.0)
+    assert measured.at(500) == (1, 1, 0.0)
+    # Self-consistency itself may be told to read no branch.
+    nothing = curve("sc", [(0.0, [0, 0, 0, 0], 0), (1.0, [1, 1, 0, 0], 1000)])
+    assert Scorer(Objective.parse("saving@sc"), 0, 0, QUESTIONS, nothing).score(priced) == pytest.approx(0.5)
 
 
 def test_a_saving_that_other_questions_might_not_show_has_an_interval_from_0() -> None:
