@@ -87,6 +87,8 @@ class Grid:
             GridError: The file is absent, unreadable or breaks the format.
         """
         file = grid_file(path)
+        if file.is_fifo() or file.is_char_device():
+            raise no_such_grid(path, "a pipe or a device, and no file")
         try:
             with file.open("rb") as stream:
                 content_hash = hashlib.file_digest(stream, "sha256").hexdigest()

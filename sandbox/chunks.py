@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from envdata.grid import Grid
+from envdata.grid_names import grid_file
 from sandbox.backends.choose import make_backend
 from sandbox.evaluation_plan import Chunk
 from sandbox.replay_player import EvaluationSettings, PlayedRepeat, Player
@@ -46,15 +47,15 @@ def play_repeats(
 
 def load_grid(path: str) -> Grid:
     """Return a grid, the same object for the same path as long as its file is the same. Raises GridError."""
-    file = Path(path).absolute()
+    file = grid_file(path).absolute()
     try:
         found = file.stat()
     except OSError:
-        return Grid.load(Path(path))  # It says what is wrong.
+        return Grid.load(path)  # It says what is wrong.
     return _load(path, file, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
 
 
 @lru_cache(maxsize=64)
 def _load(path: str, file: Path, version: tuple[int, ...]) -> Grid:
     """Return the grid of a path. A file that was written anew, or another working directory, is another version."""
-    return Grid.load(Path(path))
+    return Grid.load(path)

@@ -14,6 +14,8 @@ from sandbox.trial import GIVE_UP_AFTER, trial_of, verdict
 
 CHUNK = 200
 """Largest number of repeats in a chunk; a job starts a sandbox per chunk."""
+MOST_REPEATS = 100_000
+"""Largest number of branch orders of a plan."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Plan:
     betas: tuple[float, ...] | None
     """Values of β; None plays the candidate once, at β = 1, because its schedule ignores β."""
     repeats: int
-    """Number of branch orders; they are numbered from 0."""
+    """Number of branch orders, 1 … `MOST_REPEATS`; they are numbered from 0."""
     traced: frozenset[float] = frozenset()
     """Values of β whose repeat 0 is traced; with `betas` None, any non-empty set traces repeat 0."""
     failed: tuple[Status, str] | None = None
@@ -37,6 +39,11 @@ class Plan:
     """Least episodes of the trial on each grid; if all of them fail, the others are not played (`sandbox.trial`)."""
     cache: EvaluationCache | None = None
     """Cache that finished repeats are taken from and added to."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a number of repeats that cannot be played."""
+        if not 1 <= self.repeats <= MOST_REPEATS:
+            raise ValueError(f"repeats = {self.repeats} is outside 1 … {MOST_REPEATS:,}")
 
 
 @dataclass(frozen=True)

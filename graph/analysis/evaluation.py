@@ -76,6 +76,7 @@ def evaluate(
     Raises:
         CandidateError: An argument is no controller, or two controllers have the same name.
         CandidateFailed: The settings of a controller do not fit it.
+        ValueError: A β is outside 0 … 1, or `repeats` outside 1 … 100,000.
         GridError: A grid cannot be read.
         SandboxUnavailable: The sandbox backend does not work here.
         InfrastructureError: The sandbox keeps failing for reasons other than the controller.

@@ -75,12 +75,12 @@ def _option_type(setting: Setting) -> click.ParamType[Any]:
         return click.Choice(setting.option.choices)
     if any(isinstance(each, AfterValidator | BeforeValidator) for each in setting.info.metadata):
         return SettingType(setting)
-    least, above = (
+    least, above, most = (
         next((getattr(each, name) for each in setting.info.metadata if hasattr(each, name)), None)
-        for name in ("ge", "gt")
+        for name in ("ge", "gt", "le")
     )
     if setting.kind is int:
-        return click.INT if least is None else click.IntRange(least)
+        return click.INT if least is None else click.IntRange(least, most)
     if setting.kind is float:
         return click.FloatRange(least if above is None else above, min_open=above is not None)
     return click.STRING

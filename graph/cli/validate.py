@@ -36,6 +36,7 @@ from graph.cli.prices_option import live_prices_options, make_live_prices
 from graph.cli.setting_options import setting_option
 from graph.run.settings import SETTINGS
 from sandbox.candidate import Candidate
+from sandbox.evaluation_plan import MOST_REPEATS
 from sandbox.live import Solver
 from sandbox.live.live_records import LiveRecords
 from sandbox.live.validation import (
@@ -65,7 +66,8 @@ COLUMNS = 140
 )
 @click.option("--template", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Their template.")
 @click.option("--limit", type=click.IntRange(2), help="Number of questions to play, from the first.  [default: all]")
-@click.option("--repeats", type=click.IntRange(1), default=50, show_default=True, help="Branch orders in replay.")
+@click.option("--repeats", type=click.IntRange(1, MOST_REPEATS), default=50, show_default=True,
+              help="Branch orders in replay.")  # fmt: skip
 @click.option("--live-repeats", type=click.IntRange(1), default=1, show_default=True,
               help="Live episodes per question; more make the figures less random.")  # fmt: skip
 @click.option("--at-once", type=click.IntRange(1, 256), default=4, show_default=True, help="Questions at once, live.")

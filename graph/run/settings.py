@@ -31,11 +31,13 @@ from graph.run.setting_values import (
 )
 from sandbox.backends.base import Limits
 from sandbox.candidate import PAPER_BASELINES, USUAL_BASELINES
+from sandbox.evaluation_plan import MOST_REPEATS
 from sandbox.replay_player import EvaluationSettings
 from sandbox.run_secret import new_secret
 
 Names = Annotated[tuple[str, ...], BeforeValidator(read_list)]
 AtLeastOne = Annotated[int, Field(ge=1)]
+BranchOrders = Annotated[int, Field(ge=1, le=MOST_REPEATS)]
 
 
 def _check_objective(text: str) -> str:
@@ -65,9 +67,9 @@ class RunSettings(SettingsModel):
     """Candidates per round that are evaluated in full, at most: the best of the screening."""
     race: bool = True
     """Drop candidates that are clearly behind; without it, all are evaluated in full."""
-    screening_repeats: AtLeastOne = 2
+    screening_repeats: BranchOrders = 2
     """Branch orders of the screening."""
-    repeats: AtLeastOne = 8
+    repeats: BranchOrders = 8
     """Branch orders; eight balanced ones read every branch of a question equally often."""
     order: Annotated[str, Option(choices=tuple(ORDERS))] = "balanced"
     """Rule for branch orders."""

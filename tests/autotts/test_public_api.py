@@ -229,3 +229,9 @@ def test_a_grid_that_is_written_anew_is_read_anew(tmp_path: Path, monkeypatch: p
         write_small(Path("grid.parquet"), questions=questions)
         result = autotts.evaluate("sc", "grid.parquet", betas=(1.0,), repeats=1, sandbox="process")
         assert result.episodes.num_rows == questions
+
+
+@pytest.mark.parametrize("repeats", [0, -1, 10**9])
+def test_repeats_that_cannot_be_played_are_refused(grid: Path, repeats: int) -> None:
+    with pytest.raises(ValueError, match=rf"^repeats = {repeats} is outside 1 … 100,000$"):
+        autotts.evaluate("sc", grid, repeats=repeats, sandbox="process")

@@ -1,6 +1,7 @@
 """Grids through their public doors: writing, reading, the cache, and errors that name file, row and column."""
 
 import dataclasses
+import os
 import pwd
 import random
 import tempfile
@@ -320,6 +321,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         Grid.load(tmp_path / "none.parquet")
     with pytest.raises(GridError, match="Is a directory"):
         Grid.load(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(GridError, match="a pipe or a device, and no file"):
+        Grid.load(tmp_path / "pipe")
 
 
 def test_nothing_is_written_that_could_not_be_read(tmp_path: Path) -> None:
