@@ -24,10 +24,10 @@ class AgainstReference:
 
     saving: Interval
     """Share of self-consistency's tokens that it saves at its accuracy; 0 if it does not reach it."""
-    accuracy: Interval
-    """Its accuracy, as a fraction, at self-consistency's tokens; 0 if it costs more at every point."""
-    difference: Interval
-    """That less self-consistency's accuracy there, paired."""
+    accuracy: Interval | None
+    """Its accuracy, as a fraction, at self-consistency's tokens; None if it costs more at every point."""
+    difference: Interval | None
+    """That less self-consistency's accuracy there, paired; None with `accuracy`."""
     gain: Interval | None
     """The objective `gain`, as a fraction; None where self-consistency spans no range of tokens."""
 
@@ -67,23 +67,16 @@ def at_equal_accuracy(curve: Curve, reference: Curve, questions: Questions) -> A
 def against_reference(curve: Curve, reference: Curve, questions: Questions) -> AgainstReference:
     """Return the figures of a sweep against self-consistency's on the same questions."""
     best = _best_point(reference)
-    own = _measured_at(curve, questions, float(reference.tokens[best]))
-    return AgainstReference(
-        saving_interval([curve], [], reference, questions, 0.0),
-        bounded(own),
-        NOTHING if curve.same_results(reference) else difference(own.minus(reference.accuracies(questions, best))),
-        _gain(curve, reference, questions),
-    )
-
-
-def _measured_at(curve: Curve, questions: Questions, price: float) -> Sample:
-    """Return each question's measured accuracy at a price in tokens, 0 before the first point."""
     measured = MeasuredCurve.of(curve)
-    place = measured.at(price)
-    if place is None:
-        first = curve.accuracies(questions, 0)
-        return first.minus(first)
-    return measured.accuracies(questions, place)
+    place = measured.at(float(reference.tokens[best]))
+    accuracy = less = None
+    if place is not None:
+        own = measured.accuracies(questions, place)
+        accuracy = bounded(own)
+        same = curve.same_results(reference)
+        less = NOTHING if same else difference(own.minus(reference.accuracies(questions, best)))
+    saving = saving_interval([curve], [], reference, questions, 0.0)
+    return AgainstReference(saving, accuracy, less, _gain(curve, reference, questions))
 
 
 def _gain(curve: Curve, reference: Curve, questions: Questions) -> Interval | None:
@@ -142,11 +135,16 @@ def headline_sentence(
         if found.saving.value > 0
         else "at that accuracy it saves no tokens"
     )
-    inside = "" if found.difference.sign else ", a difference inside its interval"
+    there = "it takes more than those tokens at every β"
+    if found.accuracy is not None and found.difference is not None:
+        inside = "" if found.difference.sign else ", a difference inside its interval"
+        there = (
+            f"at those tokens it is right on {_figure(found.accuracy, '.1f', '%')}, "
+            f"{_figure(found.difference, '+.1f', 'points')}{inside}"
+        )
     return (
         f"{part}: {name} is right on {_figure(own.accuracy, '.1f', '%')} with {_tokens(own)} a question where "
-        f"self-consistency takes {theirs}; {saved}, and at those tokens it is right on "
-        f"{_figure(found.accuracy, '.1f', '%')}, {_figure(found.difference, '+.1f', 'points')}{inside} ({terms})."
+        f"self-consistency takes {theirs}; {saved}, and {there} ({terms})."
     )
 
 

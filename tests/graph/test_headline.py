@@ -75,6 +75,15 @@ def test_the_frontier_is_one_of_costs_and_shows_both() -> None:
     assert (row["tokens"], row["sequential"]) == (150, 10)
 
 
+def test_what_costs_more_at_every_point_has_no_accuracy_at_self_consistencys_tokens() -> None:
+    dear = curve("dear", [(0.0, [1, 1, 1, 0], 1001), (1.0, [1, 1, 1, 1], 5000)])
+    found = headline({"dear": dear}, "dear", SC, QUESTIONS, part="Held out", terms=Terms(64))
+    assert "it saves no tokens, and it takes more than those tokens at every β (probes" in found["text"]
+    figures = found["controllers"]["dear"]
+    assert (figures["accuracy"], figures["difference"]) == (None, None)
+    assert figures["gain"]["value"] > 0
+
+
 def test_accuracies_of_a_headline_are_as_measured_and_so_is_their_difference() -> None:
     """A dearer point that measured worse pulls no estimate down: the sentence's numbers add up."""
     noisy = curve("sc", [(0.0, [1, 0, 0, 0], 10), (0.5, [1, 1, 1, 0], 1000), (1.0, [1, 1, 0, 0], 10000)])

@@ -161,11 +161,10 @@ def _cards(against: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     instead = f"{tokens:,.0f} instead of {reference['tokens']:,.0f} a question"
     if own["accuracy"]["value"] < reference["accuracy"]["value"]:
         instead = f"it does not reach {theirs}"
-    cards = [
-        _card(found["saving"], "%", "tokens saved at its accuracy", instead),
-        _card(found["difference"], "points", "accuracy at its tokens",
-              f"{100 * found['accuracy']['value']:.1f} % instead of {theirs}"),
-    ]  # fmt: skip
+    cards = [_card(found["saving"], "%", "tokens saved at its accuracy", instead)]
+    if found["accuracy"] is not None:
+        there = f"{100 * found['accuracy']['value']:.1f} % instead of {theirs}"
+        cards.append(_card(found["difference"], "points", "accuracy at its tokens", there))
     if found["latency"] is not None:
         cards.insert(1, _latency_card(found))
     return cards
