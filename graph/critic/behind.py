@@ -17,7 +17,7 @@ class Standing:
     accuracy: float
     """As a fraction."""
     tokens: float
-    """Mean tokens a question."""
+    """Mean tokens a question; costs where latency is charged."""
     rival: str | None
     """Controller whose curve is the most accurate one at the same tokens; None if nothing is as cheap."""
     ahead: Interval | None

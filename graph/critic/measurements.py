@@ -200,8 +200,10 @@ class AgainstBefore:
     name = "against"
 
     def compute(self, context: MeasurementContext) -> list[Standing]:
-        """Return where each point of the sweep stands."""
-        return standings(context.curve, context.before, context.scorer.questions)
+        """Return where each point of the sweep stands, at the costs that the objective charges."""
+        latency = context.scorer.latency
+        before = [each.charged(latency) for each in context.before]
+        return standings(context.curve.charged(latency), before, context.scorer.questions)
 
     def markdown(self, values: Mapping[str, Any]) -> Iterator[str]:
         """Yield a table with a row for each point."""

@@ -10,6 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from envdata.grid import BranchRow, write_grid
@@ -265,3 +267,19 @@ def test_measures_are_plain_json_with_every_part(whole: Run) -> None:
         }  # fmt: skip
         assert [point["beta"] for point in each["against"]] == [0.0, 1.0]
         assert each["digests"][0]["stops"]
+
+
+def test_a_candidate_stands_against_others_at_the_costs_that_are_charged(played: Make) -> None:
+    class Parallel(Watching):
+        def propose(self, brief: Brief, transcript: Transcript) -> Sequence[Proposal]:
+            return [Proposal(shipped("sc").read_text(encoding="utf-8"), "")]
+
+    context, _ = played(Parallel(), rounds=1, candidates=1, latency=0.5)
+    own = context.folder.round(1)
+    (said,) = read_json(own.measures).values()
+    episodes = pq.read_table(own.evaluation)
+    for point in said["against"]:
+        at = episodes.filter(pc.equal(episodes["beta"], point["beta"]))
+        costs = pc.sqrt(pc.multiply(at["tokens"], at["sequential_tokens"]))
+        assert point["tokens"] == pytest.approx(pc.mean(costs).as_py())
+    assert pc.mean(costs).as_py() < pc.mean(at["tokens"]).as_py()
