@@ -20,6 +20,8 @@ from graph.analysis.curves import Curve, Questions
 
 ROUNDING = 1e-12
 """Accuracies that are lower by less count as reached."""
+NO_TOKENS = np.finfo(float).tiny
+"""What stands for 0 tokens, which have no logarithm."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class WeightedSweep:
         reached = best >= accuracy[:, None] - ROUNDING
         first = reached.argmax(axis=1)[:, None]
         before = np.take_along_axis(frontier, np.maximum(first - 1, 0), axis=1)
-        logs = np.log(self.tokens, out=np.full(self.tokens.shape, -np.inf), where=self.tokens > 0)
+        logs = np.log(np.maximum(self.tokens, NO_TOKENS))
         (low, low_tokens), (high, high_tokens) = (
             tuple(np.take_along_axis(values, at, axis=1)[:, 0] for values in (self.accuracy, logs))
             for at in (before, first)
@@ -64,9 +66,8 @@ class WeightedSweep:
         part = np.ones(len(low))
         np.divide(accuracy - low, high - low, out=part, where=high > low)
         # Nothing lies between a point that costs nothing and the next one, as in `graph.analysis.sweep`.
-        low_tokens = np.where(np.isfinite(low_tokens), low_tokens, high_tokens)
-        rise = np.subtract(high_tokens, low_tokens, out=np.zeros(len(low)), where=np.isfinite(high_tokens))
-        tokens = np.exp(low_tokens + np.clip(part, 0, 1) * rise)
+        low_tokens = np.where(low_tokens > np.log(NO_TOKENS), low_tokens, high_tokens)
+        tokens = np.exp(low_tokens + np.clip(part, 0, 1) * (high_tokens - low_tokens))
         return np.where(reached.any(axis=1), tokens, np.inf)
 
 
